@@ -1,0 +1,7 @@
+//! What one core owns: its queues, its commit log, its settings, and the runtime they run on.
+//!
+//! State changes are plain synchronous Rust with time passed in; only `runtime` awaits. Nothing here knows a
+//! request code, JSON or protobuf: the `ringmq` package translates between clients and these types.
+
+pub mod placement;
+pub mod types;

@@ -1,0 +1,3 @@
+//! The one binary: see `ringmq --help`.
+
+fn main() {}
