@@ -6,5 +6,6 @@
 pub mod data_version;
 pub mod filter;
 pub mod placement;
+pub mod topic;
 pub mod types;
 pub mod wire;

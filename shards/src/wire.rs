@@ -187,6 +187,40 @@ impl<'o> Writer<'o> {
     }
 }
 
+/// Hands out a few thousand variants of good bytes: cut, changed, random. Whoever decodes them must not panic.
+#[cfg(test)]
+pub(crate) fn garble(good: &[u8], mut decode: impl FnMut(&[u8])) {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as usize
+    };
+    for cut in 0..=good.len() {
+        decode(&good[..cut]);
+    }
+    for _ in 0..2_000 {
+        let mut bytes = good.to_vec();
+        for _ in 0..1 + random() % 4 {
+            if !bytes.is_empty() {
+                let place = random() % bytes.len();
+                bytes[place] = [0, 1, 0x7f, 0x80, 0xff, random() as u8][random() % 6];
+            }
+        }
+        decode(&bytes);
+    }
+    for _ in 0..500 {
+        let len = random() % 200;
+        let mut bytes: Vec<u8> = (0..len).map(|_| random() as u8).collect();
+        // Past the format version, or nearly all of them would end there.
+        for (byte, version) in bytes.iter_mut().zip([0, 1]) {
+            *byte = version;
+        }
+        decode(&bytes);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
