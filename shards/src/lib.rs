@@ -5,6 +5,7 @@
 
 pub mod data_version;
 pub mod filter;
+pub mod group;
 pub mod placement;
 pub mod topic;
 pub mod types;
