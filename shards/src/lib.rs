@@ -6,6 +6,7 @@
 pub mod data_version;
 pub mod filter;
 pub mod group;
+pub mod offsets;
 pub mod placement;
 pub mod topic;
 pub mod types;
