@@ -2,4 +2,6 @@
 //!
 //! Start reading at `broker::dispatch`.
 
+pub mod cli;
 pub mod config;
+pub mod preflight;
