@@ -2,6 +2,7 @@
 //!
 //! Start reading at `broker::dispatch`.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod preflight;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::args::{Send, Tail};
+use crate::admin;
 use crate::config::NodeOptions;
 
 /// Runs until SIGTERM or SIGINT.
@@ -18,12 +19,40 @@ pub(super) fn store_dump(_dir: &Path, _shard: Option<u16>, _from: u64, _count: O
     Err("this build cannot dump a store yet".to_string())
 }
 
-pub(super) fn send(_args: Send) -> Result<(), String> {
-    Err("this build cannot send yet".to_string())
+pub(super) fn send(args: Send) -> Result<(), String> {
+    let outgoing = admin::Outgoing {
+        topic: &args.topic,
+        body: args.body.as_bytes(),
+        keys: args.key.as_deref(),
+        tag: args.tag.as_deref(),
+        count: args.count,
+        namesrv: &args.namesrv,
+    };
+    admin::send(&outgoing, &mut std::io::stdout()).map_err(|error| error.to_string())
 }
 
-pub(super) fn tail(_args: Tail) -> Result<(), String> {
-    Err("this build cannot tail yet".to_string())
+pub(super) fn tail(args: Tail) -> Result<(), String> {
+    let start = match args.from.as_deref() {
+        Some("first") => admin::Start::First,
+        Some("last") => admin::Start::Last,
+        Some(text) => match admin::parse_when(text, now()) {
+            Some(millis) => admin::Start::At(millis),
+            None => {
+                return Err(format!(
+                    "--from {text}: neither first, last, an age (15m), a time (2026-11-03 08:00) nor milliseconds"
+                ));
+            }
+        },
+        None => admin::Start::Group,
+    };
+    let Tail { topic, group, count, namesrv, .. } = &args;
+    let tail = admin::Tail { topic, group: group.as_deref(), start, count: *count, namesrv };
+    admin::tail(&tail, &mut std::io::stdout()).map_err(|error| error.to_string())
+}
+
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as i64)
 }
 
 /// Log lines go to standard error; RINGMQ_LOG chooses them, such as `debug` or `info,ringmq::namesrv=debug`.
