@@ -4,6 +4,7 @@
 //! request code, JSON or protobuf: the `ringmq` package translates between clients and these types.
 
 pub mod data_version;
+pub mod entry;
 pub mod filter;
 pub mod group;
 pub mod offsets;
