@@ -4,10 +4,12 @@
 //! request code, JSON or protobuf: the `ringmq` package translates between clients and these types.
 
 pub mod data_version;
+pub mod entry;
 pub mod filter;
 pub mod group;
 pub mod offsets;
 pub mod placement;
+pub mod record;
 pub mod topic;
 pub mod types;
 pub mod wire;
