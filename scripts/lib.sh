@@ -1,0 +1,51 @@
+# Shared by the scripts: say what happens, install what is missing, find the cargo and the binary.
+# Sourced, never run. shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+note() { printf '   %s\n' "$*"; }
+fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# need COMMAND PACKAGE: installs the Debian/Ubuntu package when the command is missing.
+need() {
+  command -v "$1" >/dev/null 2>&1 && return
+  local sudo=""
+  [ "$(id -u)" = 0 ] || sudo="sudo"
+  command -v apt-get >/dev/null 2>&1 || fail "$1 is missing and this is no Debian/Ubuntu: install $1 and run this again"
+  note "$1 is missing: installing the package $2"
+  [ -n "${apt_updated:-}" ] || { $sudo apt-get -qq update; apt_updated=1; }
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get -qq -y install --no-install-recommends "$2" >/dev/null ||
+    fail "could not install $2: run '$sudo apt-get install $2' and look at what it says"
+}
+
+# The Rust toolchain itself is asked for, not installed: people have opinions about it.
+need_rust() {
+  [ -n "${CARGO_HOME:-}" ] || export PATH="$HOME/.cargo/bin:$PATH"
+  command -v cargo >/dev/null 2>&1 || fail "cargo is missing: install a Rust toolchain (1.92 or newer) from rustup or your distribution"
+  need cc gcc
+}
+
+# A TCP port of the loopback interface that nobody listens on, together with the two below it (the VIP port is port - 2).
+free_port() {
+  local port
+  for _ in $(seq 200); do
+    port=$((20000 + RANDOM % 20000))
+    for offset in 0 1 2; do
+      (exec 3<>"/dev/tcp/127.0.0.1/$((port - offset))") 2>/dev/null && continue 2
+    done
+    echo "$port"
+    return
+  done
+  fail "found no free port between 20000 and 40000"
+}
+
+# wait_for_line FILE TEXT SECONDS PID: until the text stands in the file; fails when the process ends or time runs out.
+wait_for_line() {
+  local deadline=$((SECONDS + $3))
+  until grep -q -- "$2" "$1" 2>/dev/null; do
+    kill -0 "$4" 2>/dev/null || { cat "$1" >&2; fail "the node ended before it was ready; its output stands above"; }
+    [ $SECONDS -lt $deadline ] || { cat "$1" >&2; fail "not ready after $3 s; its output stands above"; }
+    sleep 0.02
+  done
+}

@@ -1,0 +1,183 @@
+//! Acknowledgements: who waits for which position of the log, and the reply they get when it is durable.
+//!
+//! One queue per core, in log order; no task, no timer, no allocation per message (a batch keeps its list of ids).
+//! Invariants:
+//! - `pending` is ordered by position: appends happen on one thread, in log order.
+//! - A reply says success only after the sync that covers the record's last byte (law 1). From a poisoned log on, every
+//!   waiter gets code 14, and none is left to time out.
+//!
+//! Before: `broker::send`; after: `net::connection`, or the mesh when the message came from another core.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use ringmq_shards::shard::{AppendError, Appended};
+use ringmq_shards::types::{LogPosition, ShardId};
+
+use super::core::Core;
+use super::response::{Refusal, write_refusal};
+use crate::net::ConnectionNumber;
+use crate::remoting::code::ResponseCode;
+use crate::remoting::frame::{Encoding, ResponseWriter};
+use crate::remoting::message::id::MessageId;
+
+/// Where a reply goes and what it repeats of the request. Plain data, so that it can cross cores.
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    /// The core that holds the connection.
+    pub origin: ShardId,
+    pub connection: ConnectionNumber,
+    pub opaque: i32,
+    pub encoding: Encoding,
+    pub oneway: bool,
+    pub queue_id: u32,
+    pub unique_key: UniqueKey,
+}
+
+/// The message's UNIQ_KEY, which the reply repeats as transactionId. Nearly always 32 letters, so it lies inline.
+#[derive(Clone, Debug)]
+pub enum UniqueKey {
+    Inline { bytes: [u8; UniqueKey::INLINE_MAX], len: u8 },
+    Long(Box<str>),
+}
+
+impl UniqueKey {
+    const INLINE_MAX: usize = 38;
+
+    pub fn new(key: &str) -> UniqueKey {
+        if key.len() > UniqueKey::INLINE_MAX {
+            return UniqueKey::Long(key.into());
+        }
+        let mut bytes = [0; UniqueKey::INLINE_MAX];
+        bytes[..key.len()].copy_from_slice(key.as_bytes());
+        UniqueKey::Inline { bytes, len: key.len() as u8 }
+    }
+
+    pub fn as_str(&self) -> &str {
+        match self {
+            UniqueKey::Inline { bytes, len } => {
+                std::str::from_utf8(&bytes[..usize::from(*len)]).expect("copied whole from a str")
+            }
+            UniqueKey::Long(key) => key,
+        }
+    }
+}
+
+/// What became of a message, as it crosses back to the core of its connection.
+#[derive(Debug)]
+pub struct Outcome {
+    pub ticket: Ticket,
+    pub result: Result<Stored, AppendError>,
+    /// The vector in which the message crossed, to be used again.
+    pub carrier: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub struct Stored {
+    pub physical_offset: i64,
+    pub queue_offset: i64,
+    /// The physical offsets of a batch's messages.
+    pub batch: Option<Box<[i64]>>,
+}
+
+struct Pending {
+    end: LogPosition,
+    outcome: Outcome,
+}
+
+#[derive(Default)]
+pub struct Acks {
+    pending: RefCell<VecDeque<Pending>>,
+}
+
+impl Acks {
+    /// Keeps the reply to a message that has its place in the log until that place is durable.
+    pub fn wait(&self, ticket: Ticket, appended: Appended, batch: Option<Box<[i64]>>, carrier: Vec<u8>) {
+        let stored = Stored { physical_offset: appended.physical_offset, queue_offset: appended.queue_offset.0, batch };
+        let mut pending = self.pending.borrow_mut();
+        assert!(pending.back().is_none_or(|last| last.end <= appended.end), "appends come in log order");
+        pending.push_back(Pending { end: appended.end, outcome: Outcome { ticket, result: Ok(stored), carrier } });
+    }
+
+    pub fn waiting(&self) -> usize {
+        self.pending.borrow().len()
+    }
+
+    /// Answers all whose records end at or before `durable`.
+    pub fn durable(&self, core: &Rc<Core>, durable: LogPosition) {
+        while let Some(outcome) = self.take_until(durable) {
+            deliver(core, outcome);
+        }
+    }
+
+    /// Answers all with code 14: the log takes nothing more.
+    pub fn failed(&self, core: &Rc<Core>, error: &AppendError) {
+        while let Some(pending) = { self.pending.borrow_mut().pop_front() } {
+            deliver(core, Outcome { result: Err(error.clone()), ..pending.outcome });
+        }
+    }
+
+    fn take_until(&self, durable: LogPosition) -> Option<Outcome> {
+        let mut pending = self.pending.borrow_mut();
+        if pending.front()?.end > durable {
+            return None;
+        }
+        pending.pop_front().map(|pending| pending.outcome)
+    }
+}
+
+/// Sends the outcome to the core of the connection, or writes the reply when that is here.
+pub fn deliver(core: &Rc<Core>, outcome: Outcome) {
+    let origin = outcome.ticket.origin;
+    if origin == core.id { write_reply(core, outcome) } else { core.mesh.acked(origin, outcome) }
+}
+
+pub fn write_reply(core: &Rc<Core>, outcome: Outcome) {
+    core.carriers.give_back(outcome.carrier);
+    let ticket = &outcome.ticket;
+    core.counters.sent(&outcome.result);
+    if ticket.oneway {
+        return;
+    }
+    let Some(connection) = core.net.connections.get(ticket.connection) else { return };
+    connection.reply(|out| match &outcome.result {
+        Ok(stored) => write_stored(core, ticket, stored, out),
+        Err(error) => write_refusal(core, ticket.encoding, ticket.opaque, &Refusal::from(error.clone()), out),
+    });
+}
+
+fn write_stored(core: &Core, ticket: &Ticket, stored: &Stored, out: &mut Vec<u8>) {
+    let host = core.identity.address;
+    let writer = ResponseWriter::new(out, ticket.encoding, ticket.opaque, ResponseCode::Success.number());
+    let writer = match &stored.batch {
+        None => writer.field("msgId", MessageId { host, physical_offset: stored.physical_offset }),
+        Some(offsets) => writer.field("msgId", MessageIds { host, offsets }),
+    };
+    writer
+        .field("queueId", ticket.queue_id)
+        .field("queueOffset", stored.queue_offset)
+        .field("transactionId", ticket.unique_key.as_str())
+        .field("MSG_REGION", core.identity.region.as_str())
+        .field("TRACE_ON", core.settings.borrow().trace_on)
+        .finish();
+}
+
+/// The ids of a batch, joined by commas.
+struct MessageIds<'a> {
+    host: SocketAddr,
+    offsets: &'a [i64],
+}
+
+impl std::fmt::Display for MessageIds<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, physical_offset) in self.offsets.iter().enumerate() {
+            if place > 0 {
+                f.write_str(",")?;
+            }
+            MessageId { host: self.host, physical_offset: *physical_offset }.fmt(f)?;
+        }
+        Ok(())
+    }
+}

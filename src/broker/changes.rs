@@ -1,0 +1,175 @@
+//! Changes of topic and group settings, across the cores of a broker.
+//!
+//! The home shard decides each change, one at a time, logs it, waits until that is durable, tells every other shard, and only
+//! then answers. So no message anywhere depends on a topic that a crash could forget (law 1), and whoever got the answer
+//! finds the topic on every core. Every shard logs what it is told before it uses it: its own log explains its own
+//! queues.
+//!
+//! Before: `broker::topic`, `broker::group`, `broker::send` (auto-creation); after: `shards::shard`, `broker::registrar`.
+
+use std::rc::Rc;
+
+use ringmq_shards::group::{BadGroupUpdate, GroupLookup, SubscriptionGroupConfig};
+use ringmq_shards::runtime::{self, mesh::Request};
+use ringmq_shards::shard::{Change, Shard};
+use ringmq_shards::topic::{BadTopicUpdate, FirstSend, TopicFilterType, TopicName, TopicUpdate};
+use ringmq_shards::types::Millis;
+
+use super::core::Core;
+use super::response::Refusal;
+use crate::remoting::code::ResponseCode;
+
+/// What somebody wants changed, as it crosses to the home.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// The topic of a first send.
+    FirstSend { topic: String, default_topic: String, default_queue_nums: i32, unit_mode: bool },
+    Topic(TopicWanted),
+    TopicGone { topic: String },
+    /// A consumer's group and its retry topic.
+    Group { group: String, has_order_topic: bool, unit_mode: bool },
+    GroupSettings { settings: SubscriptionGroupConfig, attributes: Vec<(String, String)> },
+    GroupGone { group: String, clean_offsets: bool },
+}
+
+/// UPDATE_AND_CREATE_TOPIC, owned.
+#[derive(Clone, Debug)]
+pub struct TopicWanted {
+    pub topic: String,
+    pub read_queue_nums: i32,
+    pub write_queue_nums: i32,
+    pub perm: i32,
+    pub filter_type: TopicFilterType,
+    pub sys_flag: i32,
+    pub order: bool,
+    pub attributes: String,
+}
+
+impl Wanted {
+    /// Asks the home of settings for this, and returns when it is durable and known on every core.
+    pub async fn make(self, core: &Rc<Core>) -> Result<(), Refusal> {
+        let home = core.placement.settings(core.id);
+        core.mesh.ask(home, core, self).await.unwrap_or_else(|| Err(Refusal::stopping()))
+    }
+
+    /// The changes that are still to be made, given what is.
+    fn decide(&self, shard: &Shard, now: Millis) -> Result<Vec<Change>, Refusal> {
+        let change = match self {
+            Wanted::FirstSend { topic, default_topic, default_queue_nums, unit_mode } => {
+                let topic = TopicName::parse(topic)?;
+                let send = FirstSend {
+                    topic,
+                    default_topic,
+                    default_topic_queue_nums: *default_queue_nums,
+                    unit_mode: *unit_mode,
+                };
+                shard.topics.create_on_send(send, now)?.map(Change::Topic)
+            }
+            Wanted::Topic(wanted) => shard.topics.update(&wanted.update()?, now)?.map(Change::Topic),
+            Wanted::TopicGone { topic } => shard.topics.delete(topic, now)?.map(Change::Topic),
+            Wanted::Group { group, has_order_topic, unit_mode } => {
+                return group_of_consumer(shard, group, *has_order_topic, *unit_mode, now);
+            }
+            Wanted::GroupSettings { settings, attributes } => {
+                let attributes: Vec<(&str, &str)> = attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+                shard.groups.update(settings.clone(), &attributes, now)?.map(Change::Group)
+            }
+            Wanted::GroupGone { group, clean_offsets } => shard.groups.delete(group, *clean_offsets, now).map(Change::Group),
+        };
+        Ok(change.into_iter().collect())
+    }
+}
+
+impl TopicWanted {
+    fn update(&self) -> Result<TopicUpdate<'_>, Refusal> {
+        Ok(TopicUpdate {
+            topic: TopicName::parse(&self.topic)?,
+            read_queue_nums: self.read_queue_nums,
+            write_queue_nums: self.write_queue_nums,
+            perm: self.perm,
+            filter_type: self.filter_type,
+            sys_flag: self.sys_flag,
+            order: self.order,
+            attributes: &self.attributes,
+        })
+    }
+}
+
+fn group_of_consumer(
+    shard: &Shard,
+    group: &str,
+    has_order_topic: bool,
+    unit_mode: bool,
+    now: Millis,
+) -> Result<Vec<Change>, Refusal> {
+    let mut changes = Vec::new();
+    let retry_queue_nums = match shard.groups.find(group, now) {
+        GroupLookup::Known(known) => known.retry_queue_nums,
+        GroupLookup::Create(change) => {
+            changes.push(Change::Group(change));
+            SubscriptionGroupConfig::new(group).retry_queue_nums
+        }
+        GroupLookup::Missing => {
+            let remark = format!("subscription group [{group}] does not exist");
+            return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, remark));
+        }
+    };
+    if retry_queue_nums > 0 {
+        let retry = shard.topics.retry(group, retry_queue_nums, has_order_topic, unit_mode, now);
+        changes.extend(retry.map_err(|full| Refusal::new(ResponseCode::SystemError, full.to_string()))?.map(Change::Topic));
+    }
+    Ok(changes)
+}
+
+/// At the home: one wish at a time, so that every core sees the same changes in the same order.
+impl Request<Core> for Wanted {
+    type Reply = Result<(), Refusal>;
+
+    async fn serve(self, core: Rc<Core>) -> Self::Reply {
+        let _turn = core.changes_turn.take().await;
+        let decided = self.decide(&core.live.state.borrow(), runtime::now())?;
+        for change in decided {
+            core.live.change(change.clone()).await?;
+            for shard in core.placement.broker(core.id).filter(|shard| *shard != core.id) {
+                if let Some(told) = core.mesh.ask(shard, &core, Told(change.clone())).await {
+                    told?;
+                }
+            }
+            core.settings_changed(&change);
+        }
+        Ok(())
+    }
+}
+
+/// At every other core: a change that is durable at the home.
+struct Told(Change);
+
+impl Request<Core> for Told {
+    type Reply = Result<(), Refusal>;
+
+    async fn serve(self, core: Rc<Core>) -> Self::Reply {
+        core.live.change_told(self.0)?;
+        Ok(())
+    }
+}
+
+impl From<BadTopicUpdate> for Refusal {
+    fn from(bad: BadTopicUpdate) -> Refusal {
+        let code = match &bad {
+            BadTopicUpdate::System(_) | BadTopicUpdate::MixedMessageType => ResponseCode::InvalidParameter,
+            BadTopicUpdate::Perm(_) | BadTopicUpdate::Queues(_) => ResponseCode::InvalidParameter,
+            BadTopicUpdate::Attributes(_) | BadTopicUpdate::Full(_) => ResponseCode::SystemError,
+        };
+        Refusal::new(code, bad.to_string())
+    }
+}
+
+impl From<BadGroupUpdate> for Refusal {
+    fn from(bad: BadGroupUpdate) -> Refusal {
+        let code = match &bad {
+            BadGroupUpdate::Name(_) => ResponseCode::InvalidParameter,
+            BadGroupUpdate::Attributes(_) | BadGroupUpdate::Full { .. } => ResponseCode::SystemError,
+        };
+        Refusal::new(code, bad.to_string())
+    }
+}

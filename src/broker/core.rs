@@ -1,0 +1,145 @@
+//! All that one core of the broker owns, and what the send path does with it.
+//!
+//! Lives on one core; cores meet only in `mesh`. Neighbours: `net` calls in through `Service`, `shards::runtime::live` calls
+//! back when the log has become durable.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use ringmq_shards::placement::Placement;
+use ringmq_shards::record::NewMessage;
+use ringmq_shards::runtime::live::LiveShard;
+use ringmq_shards::runtime::mesh::Mesh;
+use ringmq_shards::runtime;
+use ringmq_shards::shard::{AppendError, Appended};
+use ringmq_shards::types::ShardId;
+
+use super::ack::{self, Acks, Outcome, Ticket};
+use super::counters::Counters;
+use super::crossing::{Arrivals, Carriers, Parcel};
+use super::dispatch;
+use crate::config::Settings;
+use super::response::Refusal;
+use crate::net::connection::Shared;
+use crate::net::{Connection, Flow, Service};
+use crate::remoting::code::ResponseCode;
+use crate::remoting::frame::{BadFrame, Frame};
+
+/// How clients know the broker that this core answers for.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub cluster: String,
+    pub name: String,
+    /// What clients connect to: brokerIP1 and listenPort. Also the store host of records and message ids.
+    pub address: SocketAddr,
+    pub region: String,
+    pub started: i64,
+}
+
+pub struct Core {
+    pub id: ShardId,
+    pub placement: Placement,
+    pub identity: Identity,
+    pub live: Rc<LiveShard>,
+    pub mesh: Mesh<Core>,
+    pub net: Rc<Shared>,
+    pub settings: RefCell<Rc<Settings>>,
+    pub counters: Counters,
+    pub acks: Acks,
+    pub arrivals: Arrivals,
+    pub carriers: Carriers,
+    /// Where a message's properties are put together; one message at a time.
+    pub scratch: RefCell<Vec<u8>>,
+    /// Set when the node is told to stop: nothing new is promised.
+    pub stopping: Cell<bool>,
+}
+
+/// What became of a message that was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offered {
+    /// It will be answered, well or badly.
+    Taken,
+    /// A bound is reached; offer it again when there is room.
+    NoRoom,
+}
+
+impl Core {
+    /// Whether messages are taken at all now.
+    pub fn accepts_messages(&self) -> Result<(), Refusal> {
+        if self.stopping.get() {
+            let remark = "the broker is stopping; send to another one".to_owned();
+            return Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark));
+        }
+        Ok(())
+    }
+
+    /// Brings a message to the core that owns its queue, and the answer to where the ticket says.
+    pub fn offer(self: &Rc<Self>, message: &NewMessage<'_>, batch: bool, ticket: Ticket) -> Offered {
+        let owner = self.placement.queue(message.topic, message.queue_id, self.id);
+        if owner == self.id {
+            let mut offsets = Vec::new();
+            return match self.append_bytes(message, batch, &mut offsets) {
+                Err(AppendError::NoRoom) => Offered::NoRoom,
+                result => {
+                    self.answer(result, offsets, ticket, Vec::new());
+                    Offered::Taken
+                }
+            };
+        }
+        if !self.mesh.has_room(owner) {
+            return Offered::NoRoom;
+        }
+        self.mesh.append(owner, Parcel::pack(&self.carriers, message, batch, ticket));
+        Offered::Taken
+    }
+
+    /// A message from another core; handed back when the log has no room now.
+    pub fn append_parcel(self: &Rc<Self>, parcel: Parcel) -> Result<(), Parcel> {
+        let mut offsets = Vec::new();
+        match self.append_bytes(&parcel.message(), parcel.batch, &mut offsets) {
+            Err(AppendError::NoRoom) => Err(parcel),
+            result => {
+                let (ticket, carrier) = parcel.unpack();
+                self.answer(result, offsets, ticket, carrier);
+                Ok(())
+            }
+        }
+    }
+
+    fn append_bytes(&self, message: &NewMessage<'_>, batch: bool, offsets: &mut Vec<i64>) -> Result<Appended, AppendError> {
+        let now = runtime::now();
+        if batch { self.live.append_batch(now, message, offsets) } else { self.live.append(now, message) }
+    }
+
+    /// Keeps the reply until the record is durable, or gives it at once when there is none.
+    fn answer(self: &Rc<Self>, result: Result<Appended, AppendError>, offsets: Vec<i64>, ticket: Ticket, carrier: Vec<u8>) {
+        match result {
+            Ok(appended) => {
+                let batch = (!offsets.is_empty()).then(|| offsets.into_boxed_slice());
+                self.acks.wait(ticket, appended, batch, carrier);
+            }
+            Err(error) => ack::deliver(self, Outcome { ticket, result: Err(error), carrier }),
+        }
+    }
+
+    pub fn complain(&self, connection: &Connection, bad: &BadFrame) {
+        if let Some(left_out) = self.net.bad_frames.pass() {
+            tracing::warn!(peer = %connection.peer, left_out, "closed: {bad}");
+        }
+    }
+}
+
+impl Service for Core {
+    fn frame(self: &Rc<Self>, connection: &Rc<Connection>, frame: &Frame<'_>) -> Flow {
+        dispatch::dispatch(self, connection, frame)
+    }
+
+    async fn room(self: &Rc<Self>) {
+        self.live.room().await;
+    }
+
+    fn closed(self: &Rc<Self>, connection: &Rc<Connection>) {
+        super::client::connection_closed(self, connection);
+    }
+}

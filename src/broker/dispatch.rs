@@ -1,0 +1,144 @@
+//! Start reading here: which request goes to which handler.
+//!
+//! Sends and pulls are served inline, from the borrowed frame. Everything else is rare: its frame is copied, and its
+//! handler runs as a task of its own, free to ask other cores.
+//!
+//! Before: `net::connection`; after: one file per request family beside this one.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use ringmq_shards::runtime::{self, Lane};
+
+use super::core::Core;
+use super::response::{Refusal, Response};
+use super::{client, config, group, lock, offset, pull, send, stats, topic, view};
+use crate::net::connection::InFlight;
+use crate::net::{Connection, Flow};
+use crate::remoting::code::{RequestCode, ResponseCode};
+use crate::remoting::frame::{Frame, Header, OwnedFrame};
+
+/// A request off the hot path: its own copy of the frame, and whom to ask and answer.
+pub struct Call {
+    pub core: Rc<Core>,
+    pub in_flight: InFlight,
+    frame: OwnedFrame,
+}
+
+impl Call {
+    pub fn connection(&self) -> &Rc<Connection> {
+        self.in_flight.connection()
+    }
+
+    pub fn header(&self) -> Header<'_> {
+        Header::parse(&self.frame.borrowed()).expect("was parsed before it was copied")
+    }
+
+    pub fn body(&self) -> &[u8] {
+        self.frame.body()
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response, Refusal>>>>;
+
+pub enum Handler {
+    /// Served from the borrowed frame; writes its own reply.
+    Inline(fn(&Rc<Core>, &Rc<Connection>, &Frame<'_>, &Header<'_>) -> Flow),
+    /// Served by a task.
+    Task(fn(Call) -> Answer),
+}
+
+/// The dispatch table. `None`: not served (yet); `docs/protocol.md` says why, and a test compares the two.
+pub fn handler(code: RequestCode) -> Option<Handler> {
+    use Handler::{Inline, Task};
+    Some(match code {
+        RequestCode::SendMessage | RequestCode::SendMessageV2 | RequestCode::SendBatchMessage => Inline(send::send),
+        RequestCode::PullMessage | RequestCode::LitePullMessage => Inline(pull::pull),
+
+        RequestCode::HeartBeat => Task(|call| Box::pin(client::heartbeat(call))),
+        RequestCode::UnregisterClient => Task(|call| Box::pin(client::unregister(call))),
+        RequestCode::GetConsumerListByGroup => Task(|call| Box::pin(client::consumer_list(call))),
+        RequestCode::CheckClientConfig => Task(|call| Box::pin(client::check_config(call))),
+
+        RequestCode::QueryConsumerOffset => Task(|call| Box::pin(offset::query(call))),
+        RequestCode::UpdateConsumerOffset => Task(|call| Box::pin(offset::update(call))),
+        RequestCode::SearchOffsetByTimestamp => Task(|call| Box::pin(offset::search(call))),
+        RequestCode::GetMaxOffset => Task(|call| Box::pin(offset::max(call))),
+        RequestCode::GetMinOffset => Task(|call| Box::pin(offset::min(call))),
+        RequestCode::GetEarliestMsgStoretime => Task(|call| Box::pin(offset::earliest(call))),
+        RequestCode::ViewMessageById => Task(|call| Box::pin(view::by_id(call))),
+
+        RequestCode::UpdateAndCreateTopic => Task(|call| Box::pin(topic::put(call))),
+        RequestCode::UpdateAndCreateTopicList => Task(|call| Box::pin(topic::put_list(call))),
+        RequestCode::DeleteTopicInBroker => Task(|call| Box::pin(topic::delete(call))),
+        RequestCode::GetAllTopicConfig => Task(|call| Box::pin(topic::all(call))),
+        RequestCode::GetTopicConfig => Task(|call| Box::pin(topic::get(call))),
+        RequestCode::GetTopicStatsInfo => Task(|call| Box::pin(stats::topic(call))),
+
+        RequestCode::UpdateAndCreateSubscriptiongroup => Task(|call| Box::pin(group::put(call))),
+        RequestCode::GetAllSubscriptiongroupConfig => Task(|call| Box::pin(group::all(call))),
+        RequestCode::GetSubscriptiongroupConfig => Task(|call| Box::pin(group::get(call))),
+        RequestCode::DeleteSubscriptiongroup => Task(|call| Box::pin(group::delete(call))),
+
+        RequestCode::LockBatchMq => Task(|call| Box::pin(lock::lock(call))),
+        RequestCode::UnlockBatchMq => Task(|call| Box::pin(lock::unlock(call))),
+
+        RequestCode::UpdateBrokerConfig => Task(|call| Box::pin(config::update(call))),
+        RequestCode::GetBrokerConfig => Task(|call| Box::pin(config::get(call))),
+        RequestCode::GetBrokerRuntimeInfo => Task(|call| Box::pin(stats::runtime(call))),
+        _ => return None,
+    })
+}
+
+/// One frame from a client.
+pub fn dispatch(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>) -> Flow {
+    let header = match Header::parse(frame) {
+        Ok(header) => header,
+        Err(bad) => {
+            core.complain(connection, &bad);
+            return Flow::Close;
+        }
+    };
+    if header.is_response() {
+        // A client's answer to a request of ours; nothing we send today asks for one.
+        return Flow::Taken;
+    }
+    match RequestCode::from_number(header.code).and_then(handler) {
+        Some(Handler::Inline(serve)) => serve(core, connection, frame, &header),
+        Some(Handler::Task(serve)) => {
+            start(core, connection, frame, serve);
+            Flow::Taken
+        }
+        None => {
+            not_supported(core, connection, &header);
+            Flow::Taken
+        }
+    }
+}
+
+fn start(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, serve: fn(Call) -> Answer) {
+    let call = Call { core: core.clone(), in_flight: connection.begin(), frame: frame.to_owned() };
+    let (connection, header) = (connection.clone(), call.header());
+    let (encoding, opaque, oneway) = (header.encoding, header.opaque, header.is_oneway());
+    drop(header);
+    let promise = connection.begin();
+    let _detached = runtime::spawn(Lane::Network, async move {
+        let response = serve(call).await.unwrap_or_else(Response::from);
+        if !oneway {
+            connection.reply(|out| response.write(encoding, opaque, out));
+        }
+        drop(promise);
+    });
+}
+
+fn not_supported(core: &Core, connection: &Connection, header: &Header<'_>) {
+    core.counters.refused(ResponseCode::RequestCodeNotSupported);
+    if header.is_oneway() {
+        return;
+    }
+    let name = RequestCode::from_number(header.code).map_or("unknown", RequestCode::name);
+    let remark = format!(" request type {} not supported ({name}); docs/protocol.md lists what is served", header.code);
+    let response = Response::from(Refusal::new(ResponseCode::RequestCodeNotSupported, remark));
+    connection.reply(|out| response.write(header.encoding, header.opaque, out));
+}

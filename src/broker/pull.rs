@@ -1,0 +1,209 @@
+//! PULL_MESSAGE (11) and LITE_PULL_MESSAGE (361).
+//!
+//! The checks run on the connection's core, whose replicas of settings and groups are complete; the queue is read on the
+//! core that owns it. A pull that finds nothing may be held there: the record that ends the wait answers it.
+//! The order of checks, codes and remarks is the original's (remoting-protocol §5, code 11).
+//!
+//! Before: `broker::dispatch`; after: `shards::runtime::live::LiveShard::pull`.
+
+use std::rc::Rc;
+
+use ringmq_shards::filter::TagFilter;
+use ringmq_shards::runtime::mesh::Request;
+use ringmq_shards::runtime::{self, Lane};
+use ringmq_shards::shard::pull::{Pull, PullStatus, Pulled};
+
+use super::core::Core;
+use super::response::{Refusal, write_refusal};
+use crate::net::connection::InFlight;
+use crate::net::{Connection, Flow};
+use crate::remoting::code::{RequestCode, ResponseCode};
+use crate::remoting::frame::{Encoding, Frame, Header, ResponseWriter};
+use crate::remoting::request::pull::PullMessage;
+use crate::remoting::sysflag::pull as flag;
+
+/// Messages in one answer at most, as the original's default for messages in memory.
+const MESSAGES_MAX: u32 = 32;
+/// Bytes in one answer at most, as the original's maxTransferBytesOnMessageInMemory.
+const BYTES_MAX: usize = 256 * 1024;
+
+/// Where the answer goes.
+struct Asker {
+    in_flight: InFlight,
+    encoding: Encoding,
+    opaque: i32,
+    oneway: bool,
+    topic_sys_flag: i32,
+    group_sys_flag: i32,
+}
+
+pub fn pull(core: &Rc<Core>, connection: &Rc<Connection>, _frame: &Frame<'_>, header: &Header<'_>) -> Flow {
+    match check(core, header) {
+        Ok((pull, topic_sys_flag, group_sys_flag)) => {
+            let asker = Asker {
+                in_flight: connection.begin(),
+                encoding: header.encoding,
+                opaque: header.opaque,
+                oneway: header.is_oneway(),
+                topic_sys_flag,
+                group_sys_flag,
+            };
+            let core = core.clone();
+            let _detached = runtime::spawn(Lane::Network, async move { serve(core, pull, asker).await });
+        }
+        Err(refusal) => {
+            core.counters.refused(refusal.code);
+            if !header.is_oneway() {
+                connection.reply(|out| write_refusal(header.encoding, header.opaque, &refusal, out));
+            }
+        }
+    }
+    Flow::Taken
+}
+
+async fn serve(core: Rc<Core>, pull: Pull, asker: Asker) {
+    let connection = asker.in_flight.connection().clone();
+    // A large answer is made only for a client that has read the ones before.
+    connection.writable().await;
+    if !connection.is_open() {
+        return;
+    }
+    let owner = core.placement.queue(&pull.topic, pull.queue_id, core.id);
+    let Some(pulled) = core.mesh.ask(owner, &core, PullFrom(pull)).await else { return };
+    if asker.oneway {
+        return;
+    }
+    connection.reply(|out| match &pulled {
+        Ok(pulled) => write_pulled(&asker, pulled, out),
+        Err(refusal) => write_refusal(asker.encoding, asker.opaque, refusal, out),
+    });
+    if let Ok(pulled) = pulled {
+        core.counters.pulled(pulled.messages, pulled.body.len());
+    }
+}
+
+/// A pull on its way to the core of its queue.
+struct PullFrom(Pull);
+
+impl Request<Core> for PullFrom {
+    type Reply = Result<Pulled, Refusal>;
+
+    async fn serve(self, core: Rc<Core>) -> Self::Reply {
+        core.live.pull(self.0).await.map_err(Refusal::from)
+    }
+}
+
+/// Everything that can be said without looking at the queue.
+fn check(core: &Core, header: &Header<'_>) -> Result<(Pull, i32, i32), Refusal> {
+    let request = PullMessage::decode(header)?;
+    if !core.permission().is_readable() {
+        let remark = format!("the broker[{}] pulling message is forbidden", core.identity.address.ip());
+        return Err(Refusal::new(ResponseCode::NoPermission, remark));
+    }
+    let live_settings = core.settings.borrow();
+    if header.code == RequestCode::LitePullMessage.number() && !live_settings.lite_pull_enabled {
+        let remark = format!("the broker[{}] for lite pull consumer is forbidden", core.identity.address.ip());
+        return Err(Refusal::new(ResponseCode::NoPermission, remark));
+    }
+    let shard = core.live.state.borrow();
+    let Some(group) = shard.groups.find(request.consumer_group, live_settings.auto_create_groups) else {
+        let remark = format!("subscription group [{}] does not exist, {FAQ}", request.consumer_group);
+        return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, remark));
+    };
+    if !group.consume_enable {
+        let remark = format!("subscription group no permission, {}", request.consumer_group);
+        return Err(Refusal::new(ResponseCode::NoPermission, remark));
+    }
+    let Some(topic) = shard.topics.get(request.topic) else {
+        let remark = format!("topic[{}] not exist, apply first please! {FAQ}", request.topic);
+        return Err(Refusal::new(ResponseCode::TopicNotExist, remark));
+    };
+    if !topic.perm.is_readable() {
+        let remark = format!("the topic[{}] pulling message is forbidden", request.topic);
+        return Err(Refusal::new(ResponseCode::NoPermission, remark));
+    }
+    let queue_id = u32::try_from(request.queue_id).ok().filter(|queue_id| *queue_id < topic.read_queue_nums).ok_or_else(|| {
+        let remark = format!(
+            "queueId[{}] is illegal, topic:[{}] topicConfig.readQueueNums:[{}] consumer:[{}]",
+            request.queue_id, request.topic, topic.read_queue_nums, "-"
+        );
+        Refusal::new(ResponseCode::InvalidParameter, remark)
+    })?;
+    let tags = subscription(core, &request)?;
+    let holds = request.sys_flag & flag::SUSPEND != 0;
+    let hold_millis = match (holds, live_settings.long_polling) {
+        (false, _) => 0,
+        (true, true) => request.suspend_timeout_millis.max(0),
+        (true, false) => live_settings.short_polling_millis,
+    };
+    let pull = Pull {
+        topic: request.topic.to_owned(),
+        group: request.consumer_group.to_owned(),
+        queue_id,
+        offset: request.queue_offset,
+        messages_max: u32::try_from(request.max_msg_nums).unwrap_or(0).clamp(1, MESSAGES_MAX),
+        bytes_max: BYTES_MAX,
+        tags,
+        commit_offset: (request.sys_flag & flag::COMMIT_OFFSET != 0).then_some(request.commit_offset),
+        hold_millis,
+    };
+    Ok((pull, topic.sys_flag, group.group_sys_flag))
+}
+
+const FAQ: &str = "See https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
+
+/// Which messages the consumer wants: what the request carries, or what its group's heartbeats said.
+fn subscription(core: &Core, request: &PullMessage<'_>) -> Result<TagFilter, Refusal> {
+    let by_expression = |kind: Option<&str>| match kind {
+        None | Some("" | "TAG") => Ok(()),
+        Some(kind) => Err(Refusal::new(
+            ResponseCode::SystemError,
+            format!("The broker does not support consumer to filter message by {kind}"),
+        )),
+    };
+    if request.sys_flag & flag::SUBSCRIPTION != 0 {
+        by_expression(request.expression_type)?;
+        return TagFilter::parse(request.subscription.unwrap_or("*"))
+            .map_err(|_| Refusal::new(ResponseCode::SubscriptionParseFailed, "parse the consumer's subscription failed".into()));
+    }
+    let views = core.group_views.borrow();
+    let Some(view) = views.get(request.consumer_group) else {
+        let remark = format!("the consumer's group info not exist {FAQ}");
+        return Err(Refusal::new(ResponseCode::SubscriptionNotExist, remark));
+    };
+    let Some(subscription) = view.subscription(request.topic) else {
+        let remark = format!("the consumer's subscription not exist {FAQ}");
+        return Err(Refusal::new(ResponseCode::SubscriptionNotExist, remark));
+    };
+    if subscription.sub_version < request.sub_version {
+        let remark = "the consumer's subscription not latest".to_owned();
+        return Err(Refusal::new(ResponseCode::SubscriptionNotLatest, remark));
+    }
+    by_expression(Some(&subscription.expression_type))?;
+    Ok(TagFilter::of(subscription))
+}
+
+fn code_of(status: PullStatus, asked_offset: i64) -> ResponseCode {
+    match status {
+        PullStatus::Found => ResponseCode::Success,
+        PullStatus::NoMatchedMessage | PullStatus::MessageWasRemoving => ResponseCode::PullRetryImmediately,
+        PullStatus::NoMatchedLogicQueue | PullStatus::NoMessageInQueue if asked_offset != 0 => ResponseCode::PullOffsetMoved,
+        PullStatus::NoMatchedLogicQueue | PullStatus::NoMessageInQueue => ResponseCode::PullNotFound,
+        PullStatus::OffsetFoundNull | PullStatus::OffsetOverflowOne => ResponseCode::PullNotFound,
+        PullStatus::OffsetOverflowBadly | PullStatus::OffsetTooSmall => ResponseCode::PullOffsetMoved,
+    }
+}
+
+fn write_pulled(asker: &Asker, pulled: &Pulled, out: &mut Vec<u8>) {
+    let code = code_of(pulled.status, pulled.asked_offset);
+    ResponseWriter::new(out, asker.encoding, asker.opaque, code.number())
+        .remark(pulled.status.name())
+        .field("suggestWhichBrokerId", 0)
+        .field("nextBeginOffset", pulled.next_offset)
+        .field("minOffset", pulled.min_offset)
+        .field("maxOffset", pulled.max_offset)
+        .field("topicSysFlag", asker.topic_sys_flag)
+        .field("groupSysFlag", asker.group_sys_flag)
+        .body(&pulled.body)
+        .finish();
+}

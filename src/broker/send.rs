@@ -1,0 +1,218 @@
+//! SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320).
+//!
+//! The hot path: nothing here allocates for a message to a topic that exists. The body is copied once, from the
+//! connection's read buffer into the log block. The reply is written when the block is durable: see `broker::ack`.
+//!
+//! The order of checks is the original's (remoting-protocol §5, code 10).
+//! Before: `broker::dispatch`; after: `shards::placement`, `shards::shard`, and `broker::crossing` for another core's queue.
+
+use std::rc::Rc;
+
+use ringmq_shards::record::NewMessage;
+use ringmq_shards::runtime::{self, Lane};
+use ringmq_shards::topic;
+
+use super::ack::{Ticket, UniqueKey};
+use super::core::{Core, Offered};
+use super::properties;
+use super::response::{Refusal, write_refusal};
+use super::settings;
+use crate::net::{Connection, Flow};
+use crate::remoting::code::ResponseCode;
+use crate::remoting::frame::{Frame, Header};
+use crate::remoting::message::unique_key;
+use crate::remoting::request::send::SendMessage;
+
+/// Topics that only the broker itself writes.
+const NOT_FOR_CLIENTS: [&str; 6] = [
+    "SCHEDULE_TOPIC_XXXX",
+    "RMQ_SYS_TRANS_HALF_TOPIC",
+    "RMQ_SYS_TRANS_OP_HALF_TOPIC",
+    "TRANS_CHECK_MAX_TIME_TOPIC",
+    "SELF_TEST_TOPIC",
+    "OFFSET_MOVED_EVENT",
+];
+
+/// What the checks have found.
+enum Checked {
+    Ready { queue_id: u32 },
+    /// The topic does not exist here; it may be made from the request's default topic.
+    UnknownTopic,
+}
+
+pub fn send(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>) -> Flow {
+    let request = match SendMessage::decode(header) {
+        Ok(request) => request,
+        Err(bad) => return refuse(core, connection, header, Refusal::from(bad)),
+    };
+    match check(core, &request, frame.body) {
+        Ok(Checked::Ready { queue_id }) => append(core, connection, header, &request, frame.body, queue_id),
+        Ok(Checked::UnknownTopic) => {
+            create_then_send(core, connection, frame, &request);
+            Flow::Taken
+        }
+        Err(refusal) => refuse(core, connection, header, refusal),
+    }
+}
+
+fn check(core: &Rc<Core>, request: &SendMessage<'_>, body: &[u8]) -> Result<Checked, Refusal> {
+    core.accepts_messages()?;
+    topic::validate(request.topic).map_err(Refusal::from)?;
+    if NOT_FOR_CLIENTS.contains(&request.topic) {
+        return Err(Refusal::new(
+            ResponseCode::NoPermission,
+            format!("Sending message to topic[{}] is forbidden.", request.topic),
+        ));
+    }
+    let shard = core.live.state.borrow();
+    let Some(config) = shard.topics.get(request.topic) else { return Ok(Checked::UnknownTopic) };
+    if config.order && !core.permission().is_writable() {
+        return Err(Refusal::new(
+            ResponseCode::NoPermission,
+            format!("the broker[{}] sending message is forbidden", core.identity.address.ip()),
+        ));
+    }
+    let queues = config.read_queue_nums.max(config.write_queue_nums);
+    let queue_id = match u32::try_from(request.queue_id) {
+        Ok(queue_id) if queue_id >= queues => {
+            return Err(Refusal::new(
+                ResponseCode::InvalidParameter,
+                format!(
+                    "request queueId[{}] is illegal, TopicConfig [topicName={}, readQueueNums={}, writeQueueNums={}] Producer: {}",
+                    queue_id, config.name, config.read_queue_nums, config.write_queue_nums, request.producer_group
+                ),
+            ));
+        }
+        Ok(queue_id) => queue_id,
+        // The broker picks one.
+        Err(_) => (runtime::random() % u64::from(config.write_queue_nums.max(1))) as u32,
+    };
+    check_message(core, request, body)?;
+    Ok(Checked::Ready { queue_id })
+}
+
+/// What of the message itself would make the store refuse it.
+fn check_message(core: &Core, request: &SendMessage<'_>, body: &[u8]) -> Result<(), Refusal> {
+    let body_bytes_max = core.settings.borrow().message_bytes_max;
+    if body.is_empty() {
+        return Err(Refusal::new(ResponseCode::SystemError, "the message has no body; send at least one byte".into()));
+    }
+    if body.len() > body_bytes_max || request.properties.len() > properties::BYTES_MAX {
+        return Err(Refusal::new(
+            ResponseCode::MessageIllegal,
+            format!(
+                "the message is illegal, maybe msg body or properties length not matched. msg body length limit {body_bytes_max}B, \
+                 msg properties length limit 32KB."
+            ),
+        ));
+    }
+    if let Some(why) = properties::unserved(request.properties.as_bytes()) {
+        return Err(Refusal::new(ResponseCode::MessageIllegal, why.into()));
+    }
+    if request.batch && request.topic.starts_with(topic::RETRY_PREFIX) {
+        return Err(Refusal::new(ResponseCode::MessageIllegal, "batch request does not support retry group ".to_string() + request.topic));
+    }
+    Ok(())
+}
+
+fn append(
+    core: &Rc<Core>,
+    connection: &Rc<Connection>,
+    header: &Header<'_>,
+    request: &SendMessage<'_>,
+    body: &[u8],
+    queue_id: u32,
+) -> Flow {
+    let mut composed = core.scratch.borrow_mut();
+    let sent = request.properties.as_bytes();
+    let made_key;
+    let unique_key = match crate::remoting::message::properties::get(sent, properties::UNIQ_KEY) {
+        Some(key) => key,
+        None if request.batch => "",
+        None => {
+            made_key = unique_key::create(runtime::now(), runtime::random());
+            made_key.as_str()
+        }
+    };
+    if !request.batch {
+        let identity = &core.identity;
+        let trace_on = if core.settings.borrow().trace_on { "true" } else { "false" };
+        let added = [
+            ("MSG_REGION", identity.region.as_str()),
+            ("TRACE_ON", trace_on),
+            ("CLUSTER", identity.cluster.as_str()),
+            (properties::UNIQ_KEY, unique_key),
+        ];
+        let is_new = crate::remoting::message::properties::get(sent, properties::UNIQ_KEY).is_none();
+        properties::compose(sent, if is_new { &added } else { &added[..3] }, &mut composed);
+        if composed.len() > properties::BYTES_MAX {
+            // Only what the broker adds is over the limit: the client's own properties are kept as they came.
+            properties::compose(sent, &[], &mut composed);
+        }
+    }
+    let message = NewMessage {
+        topic: request.topic,
+        queue_id,
+        flag: request.flag,
+        sys_flag: request.sys_flag,
+        born_timestamp: request.born_timestamp,
+        born_host: connection.peer,
+        store_host: core.identity.address,
+        reconsume_times: request.reconsume_times.unwrap_or(0),
+        prepared_transaction_offset: 0,
+        body,
+        properties: &composed,
+    };
+    let ticket = Ticket {
+        origin: core.id,
+        connection: connection.number,
+        opaque: header.opaque,
+        encoding: header.encoding,
+        oneway: header.is_oneway(),
+        queue_id,
+        unique_key: UniqueKey::new(unique_key),
+    };
+    match core.offer(&message, request.batch, ticket) {
+        Offered::Taken => Flow::Taken,
+        Offered::NoRoom => Flow::Later,
+    }
+}
+
+/// The slow path: the topic is made, or found to be impossible; then the same frame is tried again.
+fn create_then_send(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, request: &SendMessage<'_>) {
+    let in_flight = connection.begin();
+    let core = core.clone();
+    let frame = frame.to_owned();
+    let wanted = settings::WantedTopic {
+        topic: request.topic.to_owned(),
+        default_topic: request.default_topic.to_owned(),
+        default_queue_nums: request.default_topic_queue_nums,
+    };
+    let _detached = runtime::spawn(Lane::Network, async move {
+        let connection = in_flight.connection();
+        let made = settings::create_topic_for_send(&core, wanted).await;
+        let frame = frame.borrowed();
+        let Ok(header) = Header::parse(&frame) else { return };
+        match made {
+            Err(refusal) => {
+                refuse(&core, connection, &header, refusal);
+            }
+            Ok(()) => loop {
+                match send(&core, connection, &frame, &header) {
+                    Flow::Later => core.live.room().await,
+                    Flow::Taken | Flow::Close => return,
+                }
+            },
+        }
+    });
+}
+
+fn refuse(core: &Rc<Core>, connection: &Rc<Connection>, header: &Header<'_>, refusal: Refusal) -> Flow {
+    core.counters.refused(refusal.code);
+    if !header.is_oneway() {
+        // Java's producer reads these fields of every answer to a send, also of a refusal.
+        let refusal = refusal.with_field("MSG_REGION", core.identity.region.clone()).with_field("TRACE_ON", "true".into());
+        connection.reply(|out| write_refusal(header.encoding, header.opaque, &refusal, out));
+    }
+    Flow::Taken
+}

@@ -1,0 +1,314 @@
+//! One client's connection: what it has sent, what it is owed, and when it is closed. Lives on the core that accepted it.
+//!
+//! Two tasks: the reader hands every frame of a read to the service; the writer sends whatever replies are ready, in one
+//! write. Invariants:
+//! - `out` is bounded: beyond `OUT_BYTES_HIGH` no further frame is read and no pull is answered until the client has
+//!   read; a client that takes nothing for `WRITE_STALL_MAX` is closed.
+//! - A reply to a connection that is closed is dropped, never an error.
+//!
+//! Before: `net::listener`; after: `remoting::frame`, `broker::dispatch`.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ringmq_shards::runtime::local::Signal;
+use ringmq_shards::runtime::{self, Lane, net::Stream};
+
+use super::budget::{Budget, Grant};
+use super::log_limit::LogLimit;
+use super::read_buffer::ReadBuffer;
+use super::{Connections, Flow, Service};
+use crate::remoting::frame::{self, BadFrame};
+
+/// Replies that may wait for a client before we stop reading from it.
+const OUT_BYTES_HIGH: usize = 1 << 20;
+/// A reply buffer that has grown beyond this for one large reply is not kept.
+const OUT_BYTES_KEPT: usize = 256 * 1024;
+/// A client that takes no byte for so long while it is owed some is closed.
+const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
+/// Requests of one connection that may be unanswered at once, held pulls included.
+const IN_FLIGHT_MAX: usize = 65_536;
+/// A buffer is given back when a connection has been quiet for so long.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// A connection's number on its core; never given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionNumber(pub u64);
+
+pub struct Connection {
+    pub number: ConnectionNumber,
+    pub peer: SocketAddr,
+    pub local: SocketAddr,
+    stream: Stream,
+    out: RefCell<Out>,
+    /// Raised when `out` has something to send, or the connection is to end.
+    filled: Signal,
+    /// Raised when the client has read what it was owed.
+    drained: Signal,
+    in_flight: Cell<usize>,
+    ending: Cell<Ending>,
+    last_read: Cell<Duration>,
+    writing_since: Cell<Option<Duration>>,
+    /// What the service remembers of this connection: the groups it has joined.
+    pub groups: RefCell<Vec<String>>,
+}
+
+struct Out {
+    bytes: Vec<u8>,
+    grant: Grant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Open,
+    /// No further frame is read; what is owed is still sent.
+    Finishing,
+    Closed,
+}
+
+/// What all connections of a core share.
+pub struct Shared {
+    pub connections: Connections,
+    pub budget: Rc<Budget>,
+    pub connections_max: usize,
+    pub idle_max: Duration,
+    pub bad_frames: LogLimit,
+    pub refused: LogLimit,
+}
+
+impl Shared {
+    pub fn new(budget_bytes: usize, connections_max: usize, idle_max: Duration) -> Shared {
+        Shared {
+            connections: Connections::default(),
+            budget: Budget::new(budget_bytes),
+            connections_max,
+            idle_max,
+            bad_frames: LogLimit::default(),
+            refused: LogLimit::default(),
+        }
+    }
+
+    /// Closes those that have been silent too long or do not read; called every few seconds.
+    pub fn sweep(&self) {
+        let now = runtime::uptime();
+        for connection in self.connections.all() {
+            let stalled = connection.writing_since.get().is_some_and(|since| now.saturating_sub(since) > WRITE_STALL_MAX);
+            let idle = now.saturating_sub(connection.last_read.get()) > self.idle_max;
+            if stalled {
+                tracing::info!(peer = %connection.peer, "closed: the client has read nothing for {} s", WRITE_STALL_MAX.as_secs());
+            }
+            if stalled || idle {
+                connection.close();
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Takes a connected stream into the core's table and serves it until it ends.
+    pub fn serve<S: Service>(stream: Stream, service: Rc<S>, shared: Rc<Shared>) -> std::io::Result<Rc<Connection>> {
+        let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+        let connection = shared.connections.insert(|number| Connection {
+            number,
+            peer,
+            local,
+            stream,
+            out: RefCell::new(Out { bytes: Vec::new(), grant: shared.budget.force(0) }),
+            filled: Signal::new(),
+            drained: Signal::new(),
+            in_flight: Cell::new(0),
+            ending: Cell::new(Ending::Open),
+            last_read: Cell::new(runtime::uptime()),
+            writing_since: Cell::new(None),
+            groups: RefCell::default(),
+        });
+        let writer = connection.clone();
+        let _detached = runtime::spawn(Lane::Network, async move { writer.write_replies().await });
+        let reader = connection.clone();
+        let _detached = runtime::spawn(Lane::Network, async move {
+            reader.read_frames(&service, &shared).await;
+            reader.finish();
+            service.closed(&reader);
+            shared.connections.remove(reader.number);
+        });
+        Ok(connection)
+    }
+
+    /// Appends whole reply frames; they leave when this pass is over.
+    pub fn reply(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.ending.get() == Ending::Closed {
+            return;
+        }
+        {
+            let mut out = self.out.borrow_mut();
+            let out = &mut *out;
+            write(&mut out.bytes);
+            if out.bytes.capacity() != out.grant.bytes() {
+                out.grant.follow(out.bytes.capacity());
+            }
+        }
+        self.filled.raise();
+    }
+
+    /// Waits until the client has read most of what it is owed. Whoever has a large reply waits here before making it.
+    pub async fn writable(&self) {
+        while self.out.borrow().bytes.len() > OUT_BYTES_HIGH && self.is_open() {
+            self.drained.wait().await;
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.ending.get() == Ending::Open
+    }
+
+    /// Counts a request that is answered later, until the guard is dropped.
+    pub fn begin(self: &Rc<Self>) -> InFlight {
+        self.in_flight.set(self.in_flight.get() + 1);
+        InFlight(self.clone())
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.get()
+    }
+
+    /// Reads no further frame; what is owed is still sent.
+    pub fn finish(&self) {
+        if self.ending.get() == Ending::Open {
+            self.ending.set(Ending::Finishing);
+            self.filled.raise();
+            self.drained.raise();
+        }
+    }
+
+    /// Whether all that was promised to this client has been sent.
+    pub fn is_settled(&self) -> bool {
+        self.in_flight.get() == 0 && self.out.borrow().bytes.is_empty() && self.writing_since.get().is_none()
+    }
+
+    /// At once, both directions.
+    pub fn close(&self) {
+        self.ending.set(Ending::Closed);
+        self.stream.close();
+        self.filled.raise();
+        self.drained.raise();
+    }
+
+    async fn read_frames<S: Service>(self: &Rc<Self>, service: &Rc<S>, shared: &Rc<Shared>) {
+        let mut buffer = ReadBuffer::new(&shared.budget);
+        let mut frame_bytes = 0;
+        loop {
+            let Some(room) = buffer.room(frame_bytes) else {
+                self.complain(shared, "the memory for connections is used up (memoryBudget)");
+                return self.close();
+            };
+            let read = match runtime::timeout(QUIET, self.stream.read(room)).await {
+                Some(Ok(0)) | Some(Err(_)) => return,
+                Some(Ok(read)) => read,
+                None => {
+                    buffer.shrink();
+                    continue;
+                }
+            };
+            buffer.filled(read);
+            self.last_read.set(runtime::uptime());
+            frame_bytes = match self.take_frames(&mut buffer, service, shared).await {
+                Some(bytes) => bytes,
+                None => return,
+            };
+            buffer.trim();
+            self.writable().await;
+            while self.in_flight.get() >= IN_FLIGHT_MAX && self.is_open() {
+                self.drained.wait().await;
+            }
+            if !self.is_open() {
+                return;
+            }
+        }
+    }
+
+    /// Hands on every whole frame in the buffer. Returns the size of the one that has begun (0: not known), or `None`
+    /// when the connection is to end.
+    async fn take_frames<S: Service>(self: &Rc<Self>, buffer: &mut ReadBuffer, service: &Rc<S>, shared: &Rc<Shared>) -> Option<usize> {
+        loop {
+            let (frame, used) = match frame::split(buffer.unread()) {
+                Ok(Some(whole)) => whole,
+                Ok(None) => return Some(frame::announced(buffer.unread())),
+                Err(bad) => {
+                    self.complain_frame(shared, &bad);
+                    return None;
+                }
+            };
+            match service.frame(self, &frame) {
+                Flow::Taken => buffer.take(used),
+                Flow::Later => service.room().await,
+                Flow::Close => return None,
+            }
+            if !self.is_open() {
+                return None;
+            }
+        }
+    }
+
+    async fn write_replies(&self) {
+        let mut sending = Vec::new();
+        loop {
+            std::mem::swap(&mut sending, &mut self.out.borrow_mut().bytes);
+            if sending.is_empty() {
+                match self.ending.get() {
+                    Ending::Open => {}
+                    Ending::Finishing if self.in_flight.get() > 0 => {}
+                    Ending::Finishing | Ending::Closed => break,
+                }
+                self.filled.wait().await;
+                continue;
+            }
+            self.writing_since.set(Some(runtime::uptime()));
+            if self.stream.write_all(&sending).await.is_err() {
+                self.writing_since.set(None);
+                break;
+            }
+            self.writing_since.set(None);
+            sending.clear();
+            if sending.capacity() > OUT_BYTES_KEPT {
+                sending = Vec::new();
+            }
+            self.drained.raise();
+        }
+        self.close();
+        *self.out.borrow_mut() = Out { bytes: Vec::new(), grant: Grant::none() };
+    }
+
+    fn complain(&self, shared: &Shared, what: &str) {
+        if let Some(left_out) = shared.bad_frames.pass() {
+            tracing::warn!(peer = %self.peer, left_out, "closed: {what}");
+        }
+    }
+
+    fn complain_frame(&self, shared: &Shared, bad: &BadFrame) {
+        if let Some(left_out) = shared.bad_frames.pass() {
+            tracing::warn!(peer = %self.peer, left_out, "closed: {bad}");
+        }
+    }
+}
+
+/// A request that is still to be answered.
+pub struct InFlight(Rc<Connection>);
+
+impl InFlight {
+    pub fn connection(&self) -> &Rc<Connection> {
+        &self.0
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let connection = &self.0;
+        connection.in_flight.set(connection.in_flight.get() - 1);
+        connection.drained.raise();
+        if connection.ending.get() != Ending::Open {
+            connection.filled.raise();
+        }
+    }
+}
