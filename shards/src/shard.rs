@@ -1,45 +1,55 @@
 //! One shard: all the state that one core owns, changed only by plain synchronous calls with the time passed in.
 //!
 //! Invariants:
-//! - An entry's effect on settings and offsets is applied when it is appended, so that later entries are checked against it;
-//!   what *clients* see of it waits until it is durable (`runtime::live` awaits that before it answers).
-//! - Messages become visible in their queues in log order, never before they are durable: `awaiting` holds, in log
-//!   order, which queue each not yet durable run of messages belongs to.
+//! - What an entry changes in settings and offsets is changed when it is appended, so that later entries are checked
+//!   against it; whoever reports it to a client waits until the entry is durable.
+//! - Messages become visible in their queues in log order, never before they may be acknowledged.
 //! - storeTimestamp never goes backwards within a shard.
+//! - The index's active segment is the log's: they rotate together.
 //!
 //! Before: `broker::send` and the mesh; after: `log::group_commit` (bytes), `queue` (index), `runtime::live` (the disk).
 
-use std::collections::VecDeque;
+use std::fmt;
 
-use crate::entry::Control;
-use crate::group::Groups;
-use crate::log::{GroupCommit, NoRoom};
-use crate::offsets::ConsumerOffsets;
+use crate::entry::{Control, encode_offsets, offsets_len};
+use crate::group::{GroupChange, Groups};
+use crate::log::{BlockWrite, GroupCommit, NoRoom};
+use crate::offsets::{ConsumerOffsets, OffsetCommit};
 use crate::placement::Placement;
-use crate::queue::{IndexEntry, QueueSlot, Queues, TailCache};
-use crate::record::{BadBatch, NewMessage};
-use crate::topic::Topics;
+use crate::queue::{IndexEntry, QueueSlot, Queues, TailCache, Visible, key_hash};
+use crate::record::{BadBatch, Batch, IndexedProperties, NewMessage};
+use crate::runtime::Buffer;
+use crate::topic::{TopicChange, Topics};
 use crate::types::{LogPosition, Millis, QueueOffset, ShardId};
+
+/// `make_ready` has asked the log for the same bytes.
+const READY: &str = "the log has just said that there is room";
 
 pub struct Shard {
     pub id: ShardId,
     pub placement: Placement,
     pub log: GroupCommit,
     pub queues: Queues,
-    pub tail: TailCache,
+    pub tail: TailCache<Buffer>,
     pub topics: Topics,
     pub groups: Groups,
     pub offsets: ConsumerOffsets,
-    awaiting: VecDeque<Awaiting>,
-    store_time: Millis,
-    refusing: Option<AppendError>,
+    pub(crate) segment_bytes: u64,
+    pub(crate) active_segment: LogPosition,
+    pub(crate) store_time: Millis,
+    /// Why messages are refused now although the log would take them.
+    pub(crate) refusing: Option<DiskFull>,
+    /// Why there will be no next segment for now.
+    pub(crate) no_next_segment: Option<DiskFull>,
+    /// Control entries are put together here.
+    pub(crate) scratch: Vec<u8>,
 }
 
-/// Messages that have their place in the log and are not durable yet.
-struct Awaiting {
-    end: LogPosition,
-    slot: QueueSlot,
-    messages: u32,
+/// A change of settings, decided at their home.
+#[derive(Clone, Debug)]
+pub enum Change {
+    Topic(TopicChange),
+    Group(GroupChange),
 }
 
 /// The place that a message, or the first of a batch, has got.
@@ -58,11 +68,9 @@ pub enum AppendError {
     NoRoom,
     /// The topic was deleted while the message was on its way.
     NoTopic { topic: String },
-    /// A batch body that does not parse.
     BadBatch(BadBatch),
     /// Larger than an entry can be.
     TooLarge { bytes: usize, bytes_max: usize },
-    /// The disk is above the watermark, or has no room for another segment.
     DiskFull(DiskFull),
     /// The disk has failed; only a restart with recovery goes on.
     Poisoned { reason: String },
@@ -78,25 +86,173 @@ pub struct DiskFull {
     pub property: &'static str,
 }
 
+impl fmt::Display for AppendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AppendError::NoRoom => write!(f, "the log has as much unwritten as it may; send again"),
+            AppendError::NoTopic { topic } => write!(f, "topic[{topic}] was deleted while the message was on its way"),
+            AppendError::BadBatch(bad) => bad.fmt(f),
+            AppendError::TooLarge { bytes, bytes_max } => {
+                write!(f, "the record has {bytes} bytes, at most {bytes_max} are taken (maxMessageSize)")
+            }
+            AppendError::DiskFull(full) => full.fmt(f),
+            AppendError::Poisoned { reason } => {
+                write!(f, "the store takes nothing more: {reason}; check the disk, then restart the broker")
+            }
+        }
+    }
+}
+
+impl fmt::Display for DiskFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DiskFull { path, used_percent, limit_percent, property } = self;
+        write!(f, "the disk of {path} is {used_percent} % full, messages are taken below {limit_percent} % ({property}); free some space")
+    }
+}
+
+impl std::error::Error for AppendError {}
+
 impl Shard {
     /// Gives one message its place. Memory only: the caller wakes the writer.
     pub fn append(&mut self, now: Millis, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
         let slot = self.queue_of(message)?;
-        let (first, store_time) = (self.queues.next_offset(slot), self.store_time.max(now));
         let bytes = message.encoded_len();
-        let reserved = self.log.reserve(bytes)?;
+        self.make_ready(bytes)?;
+        let queue_offset = self.queues.next_offset(slot);
+        let store_time = self.store_time.max(now);
+        let reserved = self.log.reserve(bytes, 1).expect(READY);
         let position = reserved.position;
         let physical_offset = self.placement.physical_offset(self.id, position);
-        message.encode(first, physical_offset, store_time, reserved.buffer);
-        let entry = IndexEntry { position, size: bytes as u32, tags_code: message.tags_code() };
-        self.queues.append(slot, entry, store_time);
+        message.encode(queue_offset, physical_offset, store_time, reserved.buffer);
+        let properties = IndexedProperties::of(message.properties);
+        let entry = IndexEntry { position, size: bytes as u32, tags_code: properties.tags_code(), store_time };
+        let keys = properties.keys().map(|key| key_hash(message.topic, key));
+        let given = self.queues.append(slot, entry, keys);
+        assert!(given == queue_offset, "the queue gives the offset that the record says");
         self.store_time = store_time;
-        Ok(self.await_durable(slot, 1, first, position, bytes))
+        Ok(Appended { queue_offset, physical_offset, end: position.advance(bytes as u64) })
+    }
+
+    /// Gives the messages of a batch consecutive places in one block; `offsets` gets the physical offset of each.
+    pub fn append_batch(&mut self, now: Millis, envelope: &NewMessage<'_>, offsets: &mut Vec<i64>) -> Result<Appended, AppendError> {
+        let batch = Batch::parse(*envelope).map_err(AppendError::BadBatch)?;
+        let slot = self.queue_of(envelope)?;
+        let bytes = batch.encoded_len();
+        self.make_ready(bytes)?;
+        let first = self.queues.next_offset(slot);
+        let store_time = self.store_time.max(now);
+        let reserved = self.log.reserve(bytes, batch.len()).expect(READY);
+        let position = reserved.position;
+        let (id, placement, queues) = (self.id, self.placement, &mut self.queues);
+        let physical_offset = |at: usize| placement.physical_offset(id, position.advance(at as u64));
+        batch.encode(first, store_time, reserved.buffer, physical_offset, |stored| {
+            let properties = IndexedProperties::of(stored.properties);
+            let position = position.advance(stored.at as u64);
+            let entry = IndexEntry { position, size: stored.size as u32, tags_code: properties.tags_code(), store_time };
+            let given = queues.append(slot, entry, properties.keys().map(|key| key_hash(envelope.topic, key)));
+            assert!(given == stored.queue_offset, "the queue gives the offset that the record says");
+            offsets.push(stored.physical_offset);
+        });
+        self.store_time = store_time;
+        Ok(Appended { queue_offset: first, physical_offset: physical_offset(0), end: position.advance(bytes as u64) })
+    }
+
+    /// Logs a change and makes it. Returns the position up to which the log must be durable before anybody is told, and the
+    /// queues that are no more.
+    pub fn change(&mut self, change: Change) -> Result<(LogPosition, Vec<QueueSlot>), AppendError> {
+        let control = match &change {
+            Change::Topic(change) => Control::Topic(change.clone()),
+            Change::Group(change) => Control::Group(change.clone()),
+        };
+        let end = self.append_control(&control)?;
+        let mut removed = Vec::new();
+        let Shard { topics, groups, queues, offsets, .. } = self;
+        apply(change, topics, groups, queues, offsets, &mut |slot| removed.push(slot));
+        Ok((end, removed))
+    }
+
+    fn append_control(&mut self, control: &Control<'_>) -> Result<LogPosition, AppendError> {
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        control.encode(&mut bytes);
+        let reserved = self.make_ready(bytes.len()).map(|()| self.log.reserve(bytes.len(), 1).expect(READY));
+        let end = reserved.map(|reserved| {
+            reserved.buffer.copy_from_slice(&bytes);
+            reserved.position.advance(bytes.len() as u64)
+        });
+        self.scratch = bytes;
+        end
+    }
+
+    /// Logs the consumer offsets that are not in the log yet. Returns where the log must be durable for them.
+    pub fn log_offsets(&mut self) -> Result<LogPosition, AppendError> {
+        let mut offsets = std::mem::replace(&mut self.offsets, ConsumerOffsets::new(0));
+        let mut result = Ok(());
+        offsets.ride(|commit| match self.append_offset(commit) {
+            Ok(end) => Some(end),
+            Err(error) => {
+                result = Err(error);
+                None
+            }
+        });
+        self.offsets = offsets;
+        result.map(|()| self.log.appended())
+    }
+
+    fn append_offset(&mut self, commit: OffsetCommit<'_>) -> Result<LogPosition, AppendError> {
+        let rows = [commit];
+        let bytes = offsets_len(&rows);
+        self.make_ready(bytes)?;
+        let reserved = self.log.reserve(bytes, 1).expect(READY);
+        encode_offsets(&rows, reserved.buffer);
+        Ok(reserved.position.advance(bytes as u64))
+    }
+
+    /// The next block for the disk. The tail cache keeps what it holds.
+    pub fn next_write(&mut self) -> Option<BlockWrite> {
+        let write = self.log.next_write()?;
+        if !write.payload.is_empty() {
+            let position = write.position.advance(write.payload.start as u64);
+            self.tail.insert(position, write.buffer.clone(), write.payload.clone());
+        }
+        Some(write)
+    }
+
+    /// The log may be acknowledged up to its mark: what is appended up to there can be seen. `changed` gets each queue once.
+    pub fn advance(&mut self, changed: &mut Vec<Visible>) -> LogPosition {
+        let acknowledged = self.log.acknowledged();
+        if acknowledged > self.queues.durable() {
+            self.queues.advance(acknowledged, changed);
+        }
+        acknowledged
+    }
+
+    fn segment_of(&self, position: LogPosition) -> LogPosition {
+        LogPosition(position.0 / self.segment_bytes * self.segment_bytes)
+    }
+
+    /// The index follows the log into the next segment before anything is appended there.
+    fn make_ready(&mut self, bytes: usize) -> Result<(), AppendError> {
+        let position = self.log.peek(bytes).map_err(|no| match no {
+            NoRoom::Pending => AppendError::NoRoom,
+            NoRoom::Segment => self.no_next_segment.clone().map_or(AppendError::NoRoom, AppendError::DiskFull),
+            NoRoom::TooLarge { bytes_max } => AppendError::TooLarge { bytes, bytes_max },
+            NoRoom::Poisoned { reason } => AppendError::Poisoned { reason },
+        })?;
+        let segment = self.segment_of(position);
+        if segment != self.active_segment {
+            if !self.queues.can_rotate() {
+                return Err(AppendError::NoRoom);
+            }
+            self.queues.rotate(segment);
+            self.active_segment = segment;
+        }
+        Ok(())
     }
 
     fn queue_of(&mut self, message: &NewMessage<'_>) -> Result<QueueSlot, AppendError> {
-        if let Some(refusal) = &self.refusing {
-            return Err(refusal.clone());
+        if let Some(full) = &self.refusing {
+            return Err(AppendError::DiskFull(full.clone()));
         }
         if let Some(slot) = self.queues.slot(message.topic, message.queue_id) {
             return Ok(slot);
@@ -105,5 +261,35 @@ impl Shard {
             return Err(AppendError::NoTopic { topic: message.topic.to_owned() });
         };
         Ok(self.queues.open(&topic.name, topic.incarnation, message.queue_id))
+    }
+}
+
+/// Makes a change that is in the log. `removed` is told of the queues that are no more.
+pub(crate) fn apply(
+    change: Change,
+    topics: &mut Topics,
+    groups: &mut Groups,
+    queues: &mut Queues,
+    offsets: &mut ConsumerOffsets,
+    removed: &mut dyn FnMut(QueueSlot),
+) {
+    match change {
+        Change::Topic(change) => {
+            let put = match &change {
+                TopicChange::Put { topic, .. } => Some(topic.incarnation),
+                TopicChange::Deleted { .. } => None,
+            };
+            let Some(before) = topics.apply(change) else { return };
+            if put != Some(before.incarnation) {
+                queues.remove_topic(&before.name, before.incarnation, removed);
+                offsets.remove_topic(&before.name);
+            }
+        }
+        Change::Group(change) => {
+            if let GroupChange::Deleted { name, clean_offsets: true, .. } = &change {
+                offsets.remove_group(name);
+            }
+            groups.apply(change);
+        }
     }
 }

@@ -171,16 +171,16 @@ impl GroupCommit {
         self.poisoned.as_deref()
     }
 
-    /// Whether `bytes` could be reserved now.
-    pub fn check_room(&self, bytes: usize) -> Result<(), NoRoom> {
+    /// The position that `reserve(bytes)` would give now.
+    pub fn peek(&self, bytes: usize) -> Result<LogPosition, NoRoom> {
         if let Some(reason) = &self.poisoned {
             return Err(NoRoom::Poisoned { reason: reason.clone() });
         }
         if bytes > self.options.entry_bytes_max {
             return Err(NoRoom::TooLarge { bytes_max: self.options.entry_bytes_max });
         }
-        if self.open_fits(bytes) {
-            return Ok(());
+        if let Some(open) = self.open.as_ref().filter(|_| self.open_fits(bytes)) {
+            return Ok(open.position.advance(open.len as u64));
         }
         let open_bytes = self.open.as_ref().map_or(0, |open| open.len);
         if self.closed_bytes + open_bytes > self.options.pending_bytes_max {
@@ -198,18 +198,19 @@ impl GroupCommit {
         if self.fence.is_some_and(|fence| end_max > fence.0) {
             return Err(NoRoom::Pending);
         }
-        Ok(())
+        Ok(place.advance(HEADER_BYTES as u64))
     }
 
     /// Room for `bytes` of entries, back to back in one block; counts as `entries` entries.
     pub fn reserve(&mut self, bytes: usize, entries: u32) -> Result<Reserved<'_>, NoRoom> {
-        self.check_room(bytes)?;
+        let expected = self.peek(bytes)?;
         if !self.open_fits(bytes) {
             self.close_block();
             self.open_block(bytes);
         }
         let open = self.open.as_mut().expect("a block that fits is open");
         let position = open.position.advance(open.len as u64);
+        assert!(position == expected, "what was foretold");
         let range = open.len..open.len + bytes;
         open.len += bytes;
         open.entries += entries;

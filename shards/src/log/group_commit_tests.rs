@@ -84,10 +84,10 @@ fn a_full_queue_of_blocks_is_back_pressure() {
         positions += 1;
         assert!(positions < 100);
     }
-    assert_eq!(log.check_room(UNIT as usize), Err(NoRoom::Pending));
+    assert_eq!(log.peek(UNIT as usize), Err(NoRoom::Pending));
     let write = log.next_write().expect("a write");
     log.synced(write.id);
-    assert_eq!(log.check_room(UNIT as usize), Ok(()));
+    assert_eq!(log.peek(UNIT as usize).is_ok(), true);
 }
 
 #[test]
@@ -131,9 +131,9 @@ fn a_seal_ends_each_segment_whatever_is_left() {
 fn no_block_goes_into_a_segment_that_is_not_ready() {
     let mut log = log(LogOptions { pending_bytes_max: usize::MAX / 2, ..options() });
     while log.reserve(UNIT as usize, 1).is_ok() {}
-    assert_eq!(log.check_room(UNIT as usize), Err(NoRoom::Segment));
+    assert_eq!(log.peek(UNIT as usize), Err(NoRoom::Segment));
     log.segments_ready(LogPosition(128 * UNIT));
-    assert_eq!(log.check_room(UNIT as usize), Ok(()));
+    assert_eq!(log.peek(UNIT as usize).is_ok(), true);
 }
 
 #[test]

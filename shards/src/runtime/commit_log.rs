@@ -17,6 +17,7 @@ use std::time::Duration;
 use super::local::Signal;
 use super::{Buffer, File, Lane, Open, fs, sleep, spawn, uptime};
 use crate::log::{BlockWrite, LogOptions, WriteId, segment};
+use crate::shard::DiskFull;
 use crate::types::{LogPosition, Millis};
 
 /// An idle log is marked after this.
@@ -37,7 +38,7 @@ pub trait LogOwner {
     fn failed(&self, reason: String);
     fn segments_ready(&self, end: LogPosition);
     /// The disk has no room for the next segment (`Some`), or has it again.
-    fn no_room(&self, full: Option<String>);
+    fn no_next_segment(&self, full: Option<DiskFull>);
     /// Puts a mark when the log is idle and needs one.
     fn mark_if_idle(&self) -> bool;
     /// Where the next block will start, and where free ground begins behind it.
@@ -168,18 +169,24 @@ impl CommitLog {
             match self.create_segment(end).await {
                 Ok(()) => {
                     owner.segments_ready(LogPosition(end.0 + self.options.segment_bytes));
-                    owner.no_room(None);
+                    owner.no_next_segment(None);
                     self.work.raise();
                     if std::mem::take(&mut said) {
                         tracing::info!(path = %self.options.dir.display(), "there is room for the next segment again");
                     }
                 }
                 Err(error) => {
-                    let text = format!("{}: no room for the next segment of {} bytes: {error}", self.options.dir.display(), self.options.segment_bytes);
+                    let used_percent = fs::usage(&self.options.dir).map_or(100, |usage| usage.used_percent());
                     if !std::mem::replace(&mut said, true) {
-                        tracing::warn!("{text}");
+                        let (path, bytes) = (self.options.dir.display(), self.options.segment_bytes);
+                        tracing::warn!(%path, bytes, used_percent, %error, "no room for the next segment");
                     }
-                    owner.no_room(Some(text));
+                    owner.no_next_segment(Some(DiskFull {
+                        path: self.options.dir.display().to_string(),
+                        used_percent,
+                        limit_percent: 100,
+                        property: "mappedFileSizeCommitLog",
+                    }));
                     sleep(RETRY).await;
                 }
             }

@@ -162,3 +162,9 @@ impl File {
         }
     }
 }
+
+impl crate::queue::BufferLen for Buffer {
+    fn buffer_len(&self) -> usize {
+        self.len()
+    }
+}

@@ -10,9 +10,14 @@ pub mod file;
 pub mod fs;
 #[cfg(feature = "glommio")]
 pub mod glommio;
+pub mod housekeeping;
+pub mod index_files;
+pub mod live;
 pub mod local;
 pub mod mesh;
 pub mod net;
+pub mod open;
+pub mod reader;
 pub mod recover;
 pub mod sim;
 pub mod store_error;

@@ -1,0 +1,201 @@
+//! What a shard does beside serving: index files for sealed segments, snapshots, and the deletion of what has expired.
+//!
+//! Invariants:
+//! - A segment is deleted only when its index file exists, a snapshot that knows the new minima is durable, and the
+//!   replay of that snapshot begins behind it.
+//! - A snapshot at p is published only when the log is durable up to p.
+//!
+//! Before: `runtime::live`; after: `queue::retention`, `snapshot`.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::live::LiveShard;
+use super::{Lane, fs, now, sleep, spawn, uptime, yield_now};
+use crate::queue::Retire;
+use crate::shard::DiskFull;
+use crate::snapshot::{FILE_NAME, Section, SnapshotHead, SnapshotWriter};
+use crate::types::LogPosition;
+
+const LOOK: Duration = Duration::from_millis(100);
+/// A snapshot is made after so much log, or at a stop.
+const SNAPSHOT_LOG_BYTES: u64 = 128 << 20;
+/// And not more often than this.
+const SNAPSHOT_REST: Duration = Duration::from_secs(5);
+const SLICE_BYTES: usize = 256 * 1024;
+
+/// The properties of retention; replaced as a whole when one is changed.
+#[derive(Clone, Debug)]
+pub struct Retention {
+    /// fileReservedTime, in milliseconds.
+    pub reserved_millis: i64,
+    /// deleteWhen: hours of the local day.
+    pub hours: Vec<u8>,
+    /// diskMaxUsedSpaceRatio: above it expired segments go at any hour.
+    pub used_max: u8,
+    /// diskSpaceCleanForciblyRatio: above it the oldest segments go though they have not expired.
+    pub clean_forcibly: u8,
+    pub clean_forcibly_enabled: bool,
+    /// diskSpaceWarningLevelRatio: above it messages are refused.
+    pub refuse: u8,
+    pub interval: Duration,
+    /// Minutes by which local time is ahead of UTC.
+    pub utc_offset_minutes: i64,
+}
+
+pub struct Housekeeping {
+    live: Rc<LiveShard>,
+    snapshot_at: Cell<LogPosition>,
+    snapshot_time: Cell<Duration>,
+    /// What the snapshot on disk replays from: nothing from here on may be deleted.
+    replay_from: Cell<LogPosition>,
+}
+
+impl Housekeeping {
+    /// Starts the tasks. `snapshot_at`: the position of the snapshot that was loaded.
+    pub(super) fn start(live: &Rc<LiveShard>, snapshot_at: LogPosition) -> Rc<Housekeeping> {
+        let keeping = Rc::new(Housekeeping {
+            live: live.clone(),
+            snapshot_at: Cell::new(snapshot_at),
+            snapshot_time: Cell::new(uptime()),
+            replay_from: Cell::new(LogPosition::ZERO),
+        });
+        let seals = keeping.clone();
+        let _detached = spawn(Lane::Background, async move { seals.seal_and_snapshot().await });
+        keeping
+    }
+
+    async fn seal_and_snapshot(self: Rc<Self>) {
+        loop {
+            sleep(LOOK).await;
+            let sealing = self.live.state.borrow().queues.sealing().is_some();
+            if sealing {
+                if let Err(error) = self.live.indexes.seal(&self.live).await {
+                    tracing::warn!(%error, "the index file of a sealed segment cannot be written yet");
+                    sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+                self.live.room_raised();
+            }
+            let grown = self.live.state.borrow().log.appended().0 - self.snapshot_at.get().0;
+            let rested = uptime().saturating_sub(self.snapshot_time.get()) >= SNAPSHOT_REST;
+            if (sealing || grown >= SNAPSHOT_LOG_BYTES) && rested {
+                self.snapshot_or_say().await;
+            }
+        }
+    }
+
+    async fn snapshot_or_say(&self) {
+        if let Err(error) = self.snapshot().await {
+            tracing::warn!(%error, "a snapshot cannot be written; the next start replays more of the log");
+        }
+    }
+
+    /// Writes the tables beside the log.
+    pub async fn snapshot(&self) -> std::io::Result<()> {
+        let live = &self.live;
+        self.snapshot_time.set(uptime());
+        let (mut writer, position, replay_from) = {
+            let state = live.state.borrow();
+            if state.log.poisoned().is_some() {
+                return Ok(());
+            }
+            let (position, replay_from) = (state.log.appended(), state.queues.replay_from());
+            let mut writer = SnapshotWriter::new(SnapshotHead { shard: state.id, position, replay_from, store_time: state.store_time });
+            writer.section(Section::Topics, |out| state.topics.encode(out));
+            writer.section(Section::Groups, |out| state.groups.encode(out));
+            (writer, position, replay_from)
+        };
+        if live.durable(position).await.is_err() {
+            return Ok(());
+        }
+        let mut from = Some(0);
+        while let Some(at) = from {
+            from = writer.section(Section::Offsets, |out| live.state.borrow().offsets.encode_slice(at, SLICE_BYTES, out));
+            yield_now().await;
+        }
+        let mut from = Some(0);
+        while let Some(at) = from {
+            // What is visible is durable, also where acknowledgements do not wait for the disk.
+            from = writer.section(Section::Queues, |out| live.state.borrow().queues.encode_slice(position, at, SLICE_BYTES, out));
+            yield_now().await;
+        }
+        fs::write_durable(&live.log.options.dir.join(FILE_NAME), &writer.finish()).await?;
+        self.snapshot_at.set(position);
+        self.replay_from.set(replay_from);
+        Ok(())
+    }
+
+    /// Deletes what has expired, and refuses or takes messages by the disk's watermark, for as long as the core runs.
+    pub fn retain(self: &Rc<Self>, retention: impl Fn() -> Retention + 'static) {
+        let keeping = self.clone();
+        let _detached = spawn(Lane::Background, async move {
+            loop {
+                let retention = retention();
+                if let Err(error) = keeping.retain_once(&retention).await {
+                    tracing::warn!(%error, "expired segments cannot be deleted yet");
+                }
+                sleep(retention.interval.min(Duration::from_secs(1).max(retention.interval))).await;
+            }
+        });
+    }
+
+    async fn retain_once(&self, retention: &Retention) -> std::io::Result<()> {
+        let log = &self.live.log;
+        loop {
+            let used = fs::usage(&log.options.dir)?.used_percent();
+            self.watermark(used, retention);
+            let writer = self.live.state.borrow().log.next_block();
+            let Some(oldest) = log.sealed_segments(writer).into_iter().next() else { return Ok(()) };
+            let now = now();
+            let minutes = now.0.div_euclid(60_000) + retention.utc_offset_minutes;
+            let hour = minutes.div_euclid(60).rem_euclid(24) as u8;
+            let expired = now.since(oldest.modified) > retention.reserved_millis;
+            let due = expired && (retention.hours.contains(&hour) || used > retention.used_max);
+            let forced = retention.clean_forcibly_enabled && used > retention.clean_forcibly;
+            if !due && !forced {
+                return Ok(());
+            }
+            if !self.delete(oldest.first).await? {
+                return Ok(());
+            }
+            let path = log.path(oldest.first);
+            tracing::info!(path = %path.display(), used_percent = used, expired, "deleted a segment");
+        }
+    }
+
+    fn watermark(&self, used: u8, retention: &Retention) {
+        let full = (used > retention.refuse).then(|| DiskFull {
+            path: self.live.log.options.dir.display().to_string(),
+            used_percent: used,
+            limit_percent: retention.refuse,
+            property: "diskSpaceWarningLevelRatio",
+        });
+        self.live.refuse(full);
+    }
+
+    /// False when the segment is still needed for a replay.
+    async fn delete(&self, segment: LogPosition) -> std::io::Result<bool> {
+        let oldest = self.live.state.borrow().queues.oldest_sealed();
+        if oldest.is_some_and(|oldest| oldest <= segment) {
+            loop {
+                let retired = self.live.state.borrow_mut().queues.retire(segment);
+                match retired {
+                    Retire::Done => break,
+                    Retire::More => yield_now().await,
+                    Retire::Need(read) => self.live.load_index(read).await.map_err(std::io::Error::other)?,
+                }
+            }
+        } else if segment >= self.live.state.borrow().queues.replay_from() {
+            return Ok(false);
+        }
+        self.snapshot().await?;
+        if segment >= self.replay_from.get() {
+            return Ok(false);
+        }
+        self.live.log.delete_segment(segment)?;
+        self.live.indexes.remove(&self.live.log.options, segment)?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,153 @@
+//! Index files on disk: read in parts, written when a segment is sealed, made again when one is lost or damaged.
+//!
+//! Before: `runtime::reader`, `runtime::housekeeping`; after: `queue`.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use super::live::LiveShard;
+use super::reader::ReadError;
+use super::{File, Open, fs, should_yield, yield_now};
+use crate::entry::{Entry, entries};
+use crate::log::block::{BlockHeader, HEADER_BYTES};
+use crate::log::{BlockKind, LogOptions, segment};
+use crate::queue::{IndexEntry, IndexRead, Rebuild, Seal, is_queued, key_hash};
+use crate::record::{IndexedProperties, Record};
+use crate::types::LogPosition;
+
+/// Pages that are put together before others get their turn.
+const PAGES_PER_SLICE: usize = 64;
+const RUNS_PER_SLICE: usize = 1024;
+
+#[derive(Default)]
+pub struct IndexFiles {
+    open: RefCell<BTreeMap<LogPosition, Rc<File>>>,
+}
+
+pub fn path(options: &LogOptions, segment: LogPosition) -> PathBuf {
+    options.dir.join(format!("{}.index", segment::name(segment)))
+}
+
+impl IndexFiles {
+    /// Loads a part of an index file. One that is lost or damaged is made again first.
+    pub async fn load(&self, live: &LiveShard, read: IndexRead) -> Result<(), ReadError> {
+        for again in [false, true] {
+            if again {
+                self.rebuild(live, read.segment).await?;
+            }
+            if let Some(bytes) = self.read(&live.log.options, read).await {
+                let loaded = live.state.borrow_mut().queues.loaded(read, &bytes);
+                match loaded {
+                    Ok(()) => return Ok(()),
+                    Err(bad) => tracing::warn!(path = %path(&live.log.options, read.segment).display(), %bad, "the index file is damaged and is made again"),
+                }
+            }
+        }
+        let what = format!("the index file {} cannot be read", path(&live.log.options, read.segment).display());
+        Err(ReadError::Disk { what })
+    }
+
+    async fn read(&self, options: &LogOptions, read: IndexRead) -> Option<Vec<u8>> {
+        let known = self.open.borrow().get(&read.segment).cloned();
+        let file = match known {
+            Some(file) => file,
+            None => {
+                let file = Rc::new(File::open(&path(options, read.segment), Open::Read).await.ok()?);
+                self.open.borrow_mut().insert(read.segment, file.clone());
+                file
+            }
+        };
+        let buffer = file.read_at(read.offset, read.len).await.ok()?;
+        Some(buffer.as_slice()[..read.len.min(buffer.len())].to_vec())
+    }
+
+    /// Writes the file of the segment that was rotated out last, if it is complete on disk.
+    pub async fn seal(&self, live: &LiveShard) -> std::io::Result<()> {
+        let Some(sealing) = live.state.borrow().queues.sealing() else { return Ok(()) };
+        let mut bytes = Vec::new();
+        loop {
+            let sealed = live.state.borrow_mut().queues.seal_slice(&mut bytes, PAGES_PER_SLICE);
+            match sealed {
+                Seal::Idle => return Ok(()),
+                Seal::Wait(end) => {
+                    if live.durable(end).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                Seal::More => yield_now().await,
+                Seal::Built => break,
+            }
+        }
+        self.write(&live.log.options, sealing, &bytes).await?;
+        while !{ live.state.borrow_mut().queues.seal_finish(RUNS_PER_SLICE) } {
+            yield_now().await;
+        }
+        Ok(())
+    }
+
+    async fn write(&self, options: &LogOptions, segment: LogPosition, bytes: &[u8]) -> std::io::Result<()> {
+        self.open.borrow_mut().remove(&segment);
+        fs::write_durable(&path(options, segment), bytes).await
+    }
+
+    /// From the segment's records.
+    async fn rebuild(&self, live: &LiveShard, segment: LogPosition) -> Result<(), ReadError> {
+        let options = &live.log.options;
+        let mut rebuild = Rebuild::new(segment);
+        let mut at = segment;
+        loop {
+            let block = live.log.read(at, options.block_unit as usize).await.map_err(|error| disk(&error))?;
+            let (header, _) = BlockHeader::decode(block.bytes(), options.shard, at).map_err(|bad| disk(&bad))?;
+            if header.kind == BlockKind::Seal {
+                break;
+            }
+            let len = HEADER_BYTES + header.payload_bytes as usize;
+            let block = live.log.read(at, len).await.map_err(|error| disk(&error))?;
+            let payload = &block.bytes()[HEADER_BYTES..];
+            header.verify_payload(payload).map_err(|bad| disk(&bad))?;
+            push_records(&mut rebuild, live, header.payload_position(), payload).map_err(|bad| disk(&bad))?;
+            at = at.advance(header.block_bytes(options.block_unit));
+            if should_yield() {
+                yield_now().await;
+            }
+        }
+        let mut bytes = Vec::new();
+        while !rebuild.slice(&mut bytes, PAGES_PER_SLICE) {
+            yield_now().await;
+        }
+        self.write(options, segment, &bytes).await.map_err(|error| disk(&error))?;
+        live.state.borrow_mut().queues.index_replaced(segment);
+        Ok(())
+    }
+
+    pub fn remove(&self, options: &LogOptions, segment: LogPosition) -> std::io::Result<()> {
+        self.open.borrow_mut().remove(&segment);
+        let path = path(options, segment);
+        if fs::exists(&path) { fs::remove(&path) } else { Ok(()) }
+    }
+}
+
+fn disk(error: &dyn std::fmt::Display) -> ReadError {
+    ReadError::Disk { what: format!("an index file cannot be made again: {error}") }
+}
+
+fn push_records(rebuild: &mut Rebuild, live: &LiveShard, start: LogPosition, payload: &[u8]) -> Result<(), crate::entry::BadEntry> {
+    let state = live.state.borrow();
+    for entry in entries(payload) {
+        let (at, Entry::Message(record)) = entry? else { continue };
+        if !is_queued(&record) {
+            continue;
+        }
+        let position = start.advance(at as u64);
+        let properties = IndexedProperties::of(record.properties());
+        let keys = properties.keys().map(|key| key_hash(record.topic(), key));
+        rebuild.push(&state.queues, record.topic(), record.queue_id(), record.queue_offset(), index_entry(position, &record), keys);
+    }
+    Ok(())
+}
+
+pub fn index_entry(position: LogPosition, record: &Record<'_>) -> IndexEntry {
+    IndexEntry::of(position, record)
+}

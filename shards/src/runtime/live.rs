@@ -1,0 +1,340 @@
+//! A shard at work: its state, the log it writes, and everybody who waits for one of its positions.
+//!
+//! Invariants:
+//! - The state is borrowed only between awaits.
+//! - Whoever waits for a position is told exactly once: that it is durable, or that the log has failed. A log that has
+//!   failed tells all at once, so that no client runs into its time-out.
+//!
+//! Before: the broker's handlers; after: `shard` (decides), `runtime::commit_log` (does).
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::commit_log::{CommitLog, LogOwner};
+use super::housekeeping::{Housekeeping, Retention};
+use super::index_files::IndexFiles;
+use super::local::{Signal, SlotSetter, slot};
+use super::reader::Pulls;
+use super::{Lane, now, sleep, spawn, timeout};
+use crate::log::{BlockWrite, Flush, WriteId};
+use crate::offsets::OffsetCommit;
+use crate::queue::Visible;
+use crate::record::NewMessage;
+use crate::shard::{AppendError, Appended, Change, DiskFull, Shard};
+use crate::types::{LogPosition, Millis};
+
+/// Consumer offsets are logged at least this often when there are new ones.
+const OFFSETS_INTERVAL: Duration = Duration::from_secs(1);
+/// Whoever waits for room looks again after this, whatever happens.
+const ROOM_RETRY: Duration = Duration::from_millis(20);
+
+/// Told when more of the log may be acknowledged, or none ever again.
+pub trait Observer {
+    fn acknowledged(&self, position: LogPosition);
+    fn failed(&self, error: &AppendError);
+}
+
+/// Lives on its shard's core.
+pub struct LiveShard {
+    pub state: RefCell<Shard>,
+    pub log: Rc<CommitLog>,
+    waiting: RefCell<VecDeque<Waiting>>,
+    observer: RefCell<Option<Rc<dyn Observer>>>,
+    room: Signal,
+    /// Queues that have just got visible messages; kept for its memory.
+    changed: RefCell<Vec<Visible>>,
+    pub(super) pulls: RefCell<Pulls>,
+    pub(super) indexes: IndexFiles,
+    housekeeping: RefCell<Option<Rc<Housekeeping>>>,
+}
+
+struct Waiting {
+    end: LogPosition,
+    setter: SlotSetter<Result<(), AppendError>>,
+}
+
+impl LiveShard {
+    /// Starts the log's tasks and this shard's own.
+    pub(super) fn start(state: Shard, log: CommitLog, snapshot_at: LogPosition, pulls_max: usize) -> Rc<LiveShard> {
+        let live = Rc::new(LiveShard {
+            state: RefCell::new(state),
+            log: Rc::new(log),
+            waiting: RefCell::default(),
+            observer: RefCell::default(),
+            room: Signal::new(),
+            changed: RefCell::default(),
+            pulls: RefCell::new(Pulls::new(pulls_max, now())),
+            indexes: IndexFiles::default(),
+            housekeeping: RefCell::default(),
+        });
+        *live.housekeeping.borrow_mut() = Some(Housekeeping::start(&live, snapshot_at));
+        live.log.run(live.clone());
+        let offsets = live.clone();
+        let _detached = spawn(Lane::Background, async move {
+            loop {
+                sleep(OFFSETS_INTERVAL).await;
+                offsets.log_offsets();
+            }
+        });
+        super::reader::sweep(live.clone());
+        live
+    }
+
+    pub fn observe(&self, observer: Rc<dyn Observer>) {
+        *self.observer.borrow_mut() = Some(observer);
+    }
+
+    pub fn append(&self, now: Millis, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
+        let appended = self.state.borrow_mut().append(now, message)?;
+        self.appended();
+        Ok(appended)
+    }
+
+    pub fn append_batch(&self, now: Millis, envelope: &NewMessage<'_>, offsets: &mut Vec<i64>) -> Result<Appended, AppendError> {
+        let appended = self.state.borrow_mut().append_batch(now, envelope, offsets)?;
+        self.appended();
+        Ok(appended)
+    }
+
+    fn appended(&self) {
+        self.log.wake();
+        if self.log.options.flush == Flush::Async {
+            self.advance();
+        }
+    }
+
+    /// Returns when there may be room again for what was refused with `NoRoom`.
+    pub async fn room(&self) {
+        let _raised_or_not = timeout(ROOM_RETRY, self.room.wait()).await;
+    }
+
+    /// Logs a change of settings and makes it; returns when it is durable.
+    pub async fn change(&self, change: Change) -> Result<(), AppendError> {
+        let end = self.change_in_memory(change).await?;
+        self.durable(end).await
+    }
+
+    /// The same for a change that is durable at its home already.
+    pub async fn change_told(&self, change: Change) -> Result<(), AppendError> {
+        self.change_in_memory(change).await.map(|_| ())
+    }
+
+    async fn change_in_memory(&self, change: Change) -> Result<LogPosition, AppendError> {
+        loop {
+            let logged = self.state.borrow_mut().change(change.clone());
+            match logged {
+                Err(AppendError::NoRoom) => self.room().await,
+                Ok((end, removed)) => {
+                    self.log.wake();
+                    for queue in removed {
+                        self.pulls.borrow_mut().close(queue, |setter| setter.set(()));
+                    }
+                    return Ok(end);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Returns when everything before `end` is on disk.
+    pub async fn durable(&self, end: LogPosition) -> Result<(), AppendError> {
+        let waiter = {
+            let state = self.state.borrow();
+            if state.log.durable() >= end {
+                return Ok(());
+            }
+            if let Some(reason) = state.log.poisoned() {
+                return Err(AppendError::Poisoned { reason: reason.to_owned() });
+            }
+            let (setter, waiter) = slot();
+            let mut waiting = self.waiting.borrow_mut();
+            let place = waiting.partition_point(|one| one.end <= end);
+            waiting.insert(place, Waiting { end, setter });
+            waiter
+        };
+        let stopped = || AppendError::Poisoned { reason: "the broker is stopping".into() };
+        waiter.await.unwrap_or_else(|| Err(stopped()))
+    }
+
+    /// Remembers how far a group has read; it is logged within a second.
+    pub fn commit_offset(&self, commit: OffsetCommit<'_>) -> Result<(), crate::offsets::OffsetsFull> {
+        self.state.borrow_mut().offsets.commit(commit)
+    }
+
+    fn log_offsets(&self) {
+        let mut state = self.state.borrow_mut();
+        if state.offsets.dirty_len() == 0 {
+            return;
+        }
+        // Without room they wait for the next time.
+        if state.log_offsets().is_ok() {
+            drop(state);
+            self.log.wake();
+        }
+    }
+
+    /// How far a group has read, once that is durable; so a crash cannot take back what was told.
+    pub async fn offset(&self, topic: &str, group: &str, queue_id: u32) -> Result<Option<i64>, AppendError> {
+        loop {
+            let committed = self.state.borrow().offsets.get(topic, group, queue_id);
+            let Some(committed) = committed else { return Ok(None) };
+            match committed.logged {
+                Some(end) => {
+                    self.durable(end).await?;
+                    return Ok(Some(committed.offset.0));
+                }
+                None => match self.log_offsets_now() {
+                    Ok(()) => {}
+                    Err(AppendError::NoRoom) => self.room().await,
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// Logs what offsets there are, and waits until they are durable.
+    pub async fn offsets_durable(&self) -> Result<(), AppendError> {
+        loop {
+            match self.log_offsets_now() {
+                Ok(()) => {
+                    let end = self.state.borrow().log.appended();
+                    return self.durable(end).await;
+                }
+                Err(AppendError::NoRoom) => self.room().await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn log_offsets_now(&self) -> Result<(), AppendError> {
+        let result = self.state.borrow_mut().log_offsets();
+        self.log.wake();
+        result.map(|_| ())
+    }
+
+    /// Tells everybody what may be seen and acknowledged now.
+    fn advance(&self) {
+        let mut changed = self.changed.take();
+        let acknowledged = self.state.borrow_mut().advance(&mut changed);
+        {
+            let state = self.state.borrow();
+            let mut pulls = self.pulls.borrow_mut();
+            for visible in changed.drain(..) {
+                pulls.advanced(&state.queues, visible, |setter| setter.set(()));
+            }
+        }
+        self.changed.replace(changed);
+        let durable = self.state.borrow().log.durable();
+        while let Some(waiting) = self.take_waiting(durable) {
+            waiting.setter.set(Ok(()));
+        }
+        let observer = self.observer.borrow().clone();
+        if let Some(observer) = observer {
+            observer.acknowledged(acknowledged);
+        }
+        self.room.raise();
+    }
+
+    fn take_waiting(&self, durable: LogPosition) -> Option<Waiting> {
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.front()?.end > durable {
+            return None;
+        }
+        waiting.pop_front()
+    }
+
+    /// Where messages may be acknowledged up to.
+    pub fn acknowledged(&self) -> LogPosition {
+        self.state.borrow().log.acknowledged()
+    }
+
+    /// Refuses messages, or takes them again: the disk's watermark.
+    pub fn refuse(&self, full: Option<DiskFull>) {
+        self.state.borrow_mut().refusing = full;
+    }
+
+    pub(super) fn room_raised(&self) {
+        self.room.raise();
+    }
+
+    /// Deletes what has expired from now on.
+    pub fn retain(&self, retention: impl Fn() -> Retention + 'static) {
+        let housekeeping = self.housekeeping.borrow().clone();
+        housekeeping.expect("started with the shard").retain(retention);
+    }
+
+    /// Writes all there is and a mark; nothing may be appended any more.
+    pub async fn stop(self: &Rc<Self>) {
+        self.log_offsets();
+        let housekeeping = self.housekeeping.borrow().clone();
+        if let Some(housekeeping) = housekeeping
+            && let Err(error) = housekeeping.snapshot().await
+        {
+            tracing::warn!(%error, "no snapshot at the stop; the next start replays more of the log");
+        }
+        let owner: Rc<dyn LogOwner> = self.clone();
+        self.log.stop(&*owner).await;
+    }
+}
+
+impl LogOwner for LiveShard {
+    fn next_write(&self) -> Option<BlockWrite> {
+        let write = self.state.borrow_mut().next_write();
+        if write.is_some() {
+            self.room.raise();
+        }
+        write
+    }
+
+    fn synced(&self, id: WriteId) {
+        self.state.borrow_mut().log.synced(id);
+        self.advance();
+    }
+
+    fn failed(&self, reason: String) {
+        self.state.borrow_mut().log.poison(reason.clone());
+        let error = AppendError::Poisoned { reason };
+        while let Some(waiting) = { self.waiting.borrow_mut().pop_front() } {
+            waiting.setter.set(Err(error.clone()));
+        }
+        let observer = self.observer.borrow().clone();
+        if let Some(observer) = observer {
+            observer.failed(&error);
+        }
+        self.room.raise();
+    }
+
+    fn segments_ready(&self, end: LogPosition) {
+        self.state.borrow_mut().log.segments_ready(end);
+        self.room.raise();
+    }
+
+    fn no_next_segment(&self, full: Option<DiskFull>) {
+        self.state.borrow_mut().no_next_segment = full;
+        self.room.raise();
+    }
+
+    fn mark_if_idle(&self) -> bool {
+        let mut state = self.state.borrow_mut();
+        state.log.is_idle() && state.log.mark()
+    }
+
+    fn next_block(&self) -> LogPosition {
+        self.state.borrow().log.next_block()
+    }
+
+    fn free_from(&self) -> LogPosition {
+        self.state.borrow().log.free_from()
+    }
+
+    fn fence(&self, fence: Option<LogPosition>) {
+        self.state.borrow_mut().log.set_fence(fence);
+        self.room.raise();
+    }
+
+    fn is_idle(&self) -> bool {
+        self.state.borrow().log.is_idle()
+    }
+}

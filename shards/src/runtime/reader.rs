@@ -1,0 +1,302 @@
+//! Reading: pulls, single records, searches. Plans are made under the borrow, then read without it.
+//!
+//! Memory first (the tail cache), else aligned reads past the page cache. What comes from the disk is checked (size,
+//! magic, physical offset, queue offset, body CRC) before anybody sees it.
+//!
+//! Before: `broker::pull`, `broker::offset`, `broker::view`; after: `queue::plan`, `runtime::commit_log`.
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::commit_log::Piece;
+use super::live::LiveShard;
+use super::local::{SlotSetter, slot};
+use super::{Lane, now, sleep, spawn};
+use crate::filter::TagFilter;
+use crate::queue::{Boundary, IndexRead, Plan, PlannedRead, Pull, PullLimits, PullStatus, QueueSlot, TimeSearch, plan};
+use crate::record::Record;
+use crate::types::{LogPosition, Millis, QueueOffset};
+
+/// Reads that lie so near to each other are one.
+const SPAN_BYTES_MAX: u64 = 1 << 20;
+/// How long a pull may be held at most, whatever it asks for.
+const HOLD_MILLIS_MAX: i64 = 120_000;
+/// How often held pulls are looked through for those whose time is over.
+const SWEEP: Duration = Duration::from_millis(32);
+
+/// A pull, as it crosses cores.
+#[derive(Clone, Debug)]
+pub struct PullRequest {
+    pub topic: String,
+    pub queue_id: u32,
+    pub offset: i64,
+    pub messages_max: u32,
+    pub bytes_max: usize,
+    pub filter: TagFilter,
+    /// How long it may wait when there is nothing; 0: not at all.
+    pub hold_millis: i64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Pulled {
+    pub status: PullStatus,
+    pub next_offset: i64,
+    pub min_offset: i64,
+    pub max_offset: i64,
+    pub messages: u32,
+    /// Records as stored, back to back.
+    pub body: Vec<u8>,
+}
+
+/// What could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// No such topic or queue any more.
+    Gone,
+    /// The disk gave an error or wrong bytes.
+    Disk { what: String },
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Gone => write!(f, "the messages have been deleted"),
+            ReadError::Disk { what } => write!(f, "{what}; run `ringmq store check` on the store"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+pub type Pulls = crate::queue::Waiters<SlotSetter<()>>;
+
+/// Ends the waiting of those whose time is over, for as long as the core runs.
+pub(super) fn sweep(live: Rc<LiveShard>) {
+    let _detached = spawn(Lane::Network, async move {
+        loop {
+            sleep(SWEEP).await;
+            live.pulls.borrow_mut().expire(now(), |setter| setter.set(()));
+        }
+    });
+}
+
+impl LiveShard {
+    pub async fn pull(&self, request: &PullRequest) -> Result<Pulled, ReadError> {
+        let deadline = now().plus(request.hold_millis.clamp(0, HOLD_MILLIS_MAX));
+        let pull = Pull {
+            offset: QueueOffset(request.offset),
+            messages_max: request.messages_max,
+            bytes_max: request.bytes_max,
+            filter: &request.filter,
+        };
+        let mut reads = Vec::new();
+        loop {
+            let (slot, planned) = self.plan(request, &pull, &mut reads);
+            let (status, next_begin, min, max) = match planned {
+                Plan::Need(read) => {
+                    self.load_index(read).await?;
+                    continue;
+                }
+                Plan::Ready { status, next_begin, min, max } => (status, next_begin, min, max),
+            };
+            if request.hold_millis > 0 && is_waiting(status, request.offset) && now() < deadline && self.wait(slot, request, deadline).await {
+                continue;
+            }
+            let (messages, body) = match status {
+                PullStatus::Found => (reads.len() as u32, self.read_all(&reads).await?),
+                _ => (0, Vec::new()),
+            };
+            let (next_offset, min_offset, max_offset) = (next_begin.0, min.0, max.0);
+            return Ok(Pulled { status, next_offset, min_offset, max_offset, messages, body });
+        }
+    }
+
+    fn plan(&self, request: &PullRequest, pull: &Pull<'_>, reads: &mut Vec<PlannedRead>) -> (Option<QueueSlot>, Plan) {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        let slot = state.queues.slot(&request.topic, request.queue_id);
+        let slot = slot.or_else(|| {
+            // Whoever waits for a queue's first message waits for a queue that is there.
+            let topic = state.topics.get(&request.topic).filter(|_| request.hold_millis > 0)?;
+            Some(state.queues.open(&topic.name, topic.incarnation, request.queue_id))
+        });
+        (slot, plan(&mut state.queues, slot, pull, &PullLimits::DEFAULT, reads))
+    }
+
+    /// False when there is no room to wait: the pull is answered as it is.
+    async fn wait(&self, queue: Option<QueueSlot>, request: &PullRequest, deadline: Millis) -> bool {
+        let Some(queue) = queue else { return false };
+        let (setter, waiter) = slot();
+        let offset = QueueOffset(request.offset);
+        let parked = self.pulls.borrow_mut().park(queue, offset, request.filter.clone(), deadline, setter);
+        if parked.is_err() {
+            return false;
+        }
+        waiter.await;
+        true
+    }
+
+    /// The bytes of all planned records, in their order.
+    async fn read_all(&self, reads: &[PlannedRead]) -> Result<Vec<u8>, ReadError> {
+        let mut body = Vec::with_capacity(reads.iter().map(|read| read.size as usize).sum());
+        let mut rest = reads;
+        while let Some(first) = rest.first() {
+            if self.copy_from_tail(first, &mut body) {
+                rest = &rest[1..];
+                continue;
+            }
+            let near = rest.iter().take_while(|read| read.position.0 + u64::from(read.size) <= first.position.0 + SPAN_BYTES_MAX).count();
+            let (span, after) = rest.split_at(near.max(1));
+            self.read_span(span, &mut body).await?;
+            rest = after;
+        }
+        Ok(body)
+    }
+
+    fn copy_from_tail(&self, read: &PlannedRead, body: &mut Vec<u8>) -> bool {
+        let state = self.state.borrow();
+        let Some((buffer, range)) = state.tail.get(read.position, read.size as usize) else { return false };
+        body.extend_from_slice(&buffer.as_slice()[range]);
+        true
+    }
+
+    async fn read_span(&self, span: &[PlannedRead], body: &mut Vec<u8>) -> Result<(), ReadError> {
+        let (first, last) = (span[0], span[span.len() - 1]);
+        let len = (last.position.0 + u64::from(last.size) - first.position.0) as usize;
+        // A record never leaves its segment; a span of several might.
+        let same_segment = self.log.options.segment_of(first.position) == self.log.options.segment_of(last.position);
+        if !same_segment {
+            for read in span {
+                let piece = self.read_disk(read.position, read.size as usize).await?;
+                self.check(read, piece.bytes())?;
+                body.extend_from_slice(piece.bytes());
+            }
+            return Ok(());
+        }
+        let piece = self.read_disk(first.position, len).await?;
+        for read in span {
+            let start = read.position.since(first.position) as usize;
+            let bytes = &piece.bytes()[start..start + read.size as usize];
+            self.check(read, bytes)?;
+            body.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    async fn read_disk(&self, position: LogPosition, len: usize) -> Result<Piece, ReadError> {
+        self.log.read(position, len).await.map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                return ReadError::Gone;
+            }
+            let what = format!("reading {} at position {position} failed: {error}", self.log.path(self.log.options.segment_of(position)).display());
+            tracing::error!("{what}");
+            ReadError::Disk { what }
+        })
+    }
+
+    fn check(&self, read: &PlannedRead, bytes: &[u8]) -> Result<(), ReadError> {
+        let (id, placement) = { (self.state.borrow().id, self.state.borrow().placement) };
+        let physical_offset = placement.physical_offset(id, read.position);
+        let checked = Record::parse(bytes).and_then(|record| {
+            record.verify(physical_offset, Some(read.queue_offset))?;
+            record.verify_crc()
+        });
+        checked.map_err(|bad| {
+            let path = self.log.path(self.log.options.segment_of(read.position));
+            let what = format!("the record at position {} of {} is damaged: {bad}", read.position, path.display());
+            tracing::error!("{what}");
+            ReadError::Disk { what }
+        })
+    }
+
+    /// The record that starts at `position`, if there is one that clients may see.
+    pub async fn record(&self, position: LogPosition) -> Result<Option<Vec<u8>>, ReadError> {
+        const SIZE_BYTES: usize = 4;
+        let (acknowledged, entry_bytes_max) = { (self.state.borrow().log.acknowledged(), self.log.options.entry_bytes_max) };
+        if position < self.log.first() || position.0 + SIZE_BYTES as u64 > acknowledged.0 {
+            return Ok(None);
+        }
+        let Some(head) = self.bytes(position, SIZE_BYTES).await? else { return Ok(None) };
+        let size = u32::from_be_bytes(head[..SIZE_BYTES].try_into().expect("four bytes")) as usize;
+        if size < SIZE_BYTES || size > entry_bytes_max || position.0 + size as u64 > acknowledged.0 {
+            return Ok(None);
+        }
+        let Some(bytes) = self.bytes(position, size).await? else { return Ok(None) };
+        let physical_offset = {
+            let state = self.state.borrow();
+            state.placement.physical_offset(state.id, position)
+        };
+        // A client's number may point anywhere: only bytes that name themselves as this record are one.
+        let is_record = Record::parse(&bytes).is_ok_and(|record| record.verify(physical_offset, None).is_ok() && record.verify_crc().is_ok());
+        Ok(is_record.then_some(bytes))
+    }
+
+    async fn bytes(&self, position: LogPosition, len: usize) -> Result<Option<Vec<u8>>, ReadError> {
+        let cached = self.state.borrow().tail.get(position, len).map(|(buffer, range)| buffer.as_slice()[range].to_vec());
+        if cached.is_some() {
+            return Ok(cached);
+        }
+        let segment = self.log.options.segment_of(position);
+        if position.0 + len as u64 > segment.0 + self.log.options.segment_bytes {
+            return Ok(None);
+        }
+        match self.read_disk(position, len).await {
+            Ok(piece) => Ok(Some(piece.bytes().to_vec())),
+            Err(ReadError::Gone) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The offset of a store time: see `queue::time`. An unknown queue has 0.
+    pub async fn search_time(&self, topic: &str, queue_id: u32, time: Millis, boundary: Boundary) -> Result<i64, ReadError> {
+        loop {
+            let found = {
+                let mut state = self.state.borrow_mut();
+                let Some(slot) = state.queues.slot(topic, queue_id) else { return Ok(0) };
+                state.queues.search_time(slot, time, boundary)
+            };
+            match found {
+                TimeSearch::Offset(offset) => return Ok(offset.0),
+                TimeSearch::Need(read) => self.load_index(read).await?,
+                TimeSearch::Gone => return Err(ReadError::Gone),
+            }
+        }
+    }
+
+    /// When the first message that has not expired was stored; `None` without one.
+    pub async fn earliest_store_time(&self, topic: &str, queue_id: u32) -> Result<Option<Millis>, ReadError> {
+        let request = {
+            let state = self.state.borrow();
+            let Some(slot) = state.queues.slot(topic, queue_id) else { return Ok(None) };
+            PullRequest {
+                topic: topic.to_owned(),
+                queue_id,
+                offset: state.queues.min(slot).0,
+                messages_max: 1,
+                bytes_max: 1,
+                filter: TagFilter::ALL,
+                hold_millis: 0,
+            }
+        };
+        let pulled = self.pull(&request).await?;
+        Ok(Record::parse(&pulled.body).ok().map(|record| record.store_timestamp()))
+    }
+
+    pub(super) async fn load_index(&self, read: IndexRead) -> Result<(), ReadError> {
+        self.indexes.load(self, read).await
+    }
+}
+
+/// Whether a pull with this outcome waits for a message.
+fn is_waiting(status: PullStatus, offset: i64) -> bool {
+    match status {
+        PullStatus::OffsetOverflowOne => true,
+        PullStatus::NoMatchedLogicQueue | PullStatus::NoMessageInQueue => offset == 0,
+        PullStatus::Found
+        | PullStatus::NoMatchedMessage
+        | PullStatus::MessageWasRemoving
+        | PullStatus::OffsetOverflowBadly
+        | PullStatus::OffsetTooSmall => false,
+    }
+}
