@@ -14,8 +14,17 @@
 //! Before: `net::connection`; after: `broker::dispatch`, `namesrv`.
 
 pub mod code;
+mod frame;
+#[cfg(test)]
+mod golden;
+mod header;
+pub mod json;
 pub mod language;
 pub mod sysflag;
 pub mod version;
+mod writer;
 
+pub use frame::{BadFrame, Encoding, FRAME_BYTES_MAX, Frame, split};
+pub use header::{FLAG_ONEWAY, FLAG_RESPONSE, Header};
 pub use language::Language;
+pub use writer::{FrameTooLong, RequestWriter, ResponseWriter};
