@@ -6,3 +6,4 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod preflight;
+pub mod remoting;
