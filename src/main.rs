@@ -1,3 +1,5 @@
 //! The one binary: see `ringmq --help`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    ringmq::cli::main()
+}

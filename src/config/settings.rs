@@ -1,0 +1,303 @@
+//! The broker's settings, typed: what `broker` reads, field by field, from the checked values of `broker.conf`.
+//!
+//! Node-wide and immutable; a live update makes a new `Settings` that is handed to every core.
+//!
+//! Before: `layers`; after: `node`, `broker`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::error::{ConfigErrors, Origin};
+use super::layers::Values;
+use super::property::Property;
+use ringmq_shards::placement::Routing;
+
+/// When an acknowledgement may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// After the sync that covers it.
+    Sync,
+    /// Once it is in memory: a choice that a user makes, never a default.
+    Async,
+}
+
+/// How blocks reach the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncChoice {
+    /// What the probe at start finds faster.
+    Probe,
+    WriteThenSync,
+    Dsync,
+}
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    values: Values,
+
+    pub cluster_name: String,
+    /// None: the host's name, see `node`.
+    pub broker_name: Option<String>,
+    pub broker_id: i64,
+    /// `host:port` of each name server.
+    pub namesrv: Vec<String>,
+    pub broker_ip1: Option<String>,
+    pub broker_ip2: Option<String>,
+    pub listen_port: u16,
+    pub bind_address: IpAddr,
+    /// Bits as registered: 4 read, 2 write.
+    pub broker_permission: i32,
+    pub region_id: String,
+    pub trace_on: bool,
+
+    /// None: one per core. An existing store keeps its own number.
+    pub shards: Option<u16>,
+    /// None: all that this process may use.
+    pub cores: Option<Vec<usize>>,
+    pub routing: Routing,
+    pub memory_budget: Option<u64>,
+    pub connections_max: Option<u32>,
+    pub frame_bytes_max: u32,
+    pub connection_idle_s: u32,
+    pub client_expiry_ms: i64,
+
+    pub store_dir: Option<PathBuf>,
+    pub segment_bytes: u64,
+    pub flush: Flush,
+    pub flush_timeout_ms: i64,
+    pub sync: SyncChoice,
+    pub pipeline_depth: Option<usize>,
+    /// Hours of the day, 0 to 23.
+    pub delete_when: Vec<u8>,
+    pub retention_hours: i64,
+    /// The three watermarks, in per cent of the file system.
+    pub disk_used_max: u8,
+    pub disk_clean_forcibly: u8,
+    pub disk_refuse: u8,
+    pub clean_forcibly: bool,
+    pub clean_interval_ms: i64,
+    pub delete_batch_max: usize,
+    pub message_bytes_max: usize,
+    pub message_index: bool,
+
+    pub auto_create_topic: bool,
+    pub default_topic_queues: u32,
+    pub auto_create_group: bool,
+    pub cluster_topic: bool,
+    pub broker_topic: bool,
+    pub trace_topic: bool,
+    pub trace_topic_name: String,
+    pub protect_system_topics: bool,
+
+    pub long_polling: bool,
+    pub short_polling_ms: i64,
+    pub lite_pull: bool,
+    pub pull_messages_max: u32,
+    pub pull_bytes_max: usize,
+    pub notify_members: bool,
+
+    pub register_period_ms: i64,
+    pub register_timeout_ms: i64,
+    pub register_always: bool,
+    pub register_compressed: bool,
+    /// Milliseconds since 1970 before which sends are refused.
+    pub accept_sends_from: i64,
+    /// Names that may not be changed by a request.
+    pub update_refused: Vec<String>,
+}
+
+impl Settings {
+    /// Never fails: what could be wrong was found when the values were made, except how properties relate, see `relations`.
+    pub fn from_values(values: Values) -> Settings {
+        let v = &values;
+        let millis = |name| v.number::<i64>(name);
+        Settings {
+            cluster_name: v.text("brokerClusterName"),
+            broker_name: v.text_or_none("brokerName"),
+            broker_id: v.number("brokerId"),
+            namesrv: v.list("namesrvAddr"),
+            broker_ip1: v.text_or_none("brokerIP1"),
+            broker_ip2: v.text_or_none("brokerIP2"),
+            listen_port: v.number("listenPort"),
+            bind_address: v.text("bindAddress").parse().expect("Kind::Ip was checked"),
+            broker_permission: v.text("brokerPermission").parse().expect("a choice of digits"),
+            region_id: v.text("regionId"),
+            trace_on: v.flag("traceOn"),
+
+            shards: v.number_or_none("shards").map(|shards| shards as u16),
+            cores: v.numbers("cores").map(|cores| cores.into_iter().map(|core| core as usize).collect()),
+            routing: if v.text("shardRouting") == "direct" { Routing::Direct } else { Routing::Mesh },
+            memory_budget: v.number_or_none("memoryBudget").map(|bytes| bytes as u64),
+            connections_max: v.number_or_none("connectionsMax").map(|connections| connections as u32),
+            frame_bytes_max: v.number("frameLengthMax"),
+            connection_idle_s: v.number("serverChannelMaxIdleTimeSeconds"),
+            client_expiry_ms: millis("channelExpiredTimeout"),
+
+            store_dir: v.text_or_none("storePathRootDir").map(PathBuf::from),
+            segment_bytes: v.number("mappedFileSizeCommitLog"),
+            flush: if v.text("flushDiskType") == "ASYNC_FLUSH" { Flush::Async } else { Flush::Sync },
+            flush_timeout_ms: millis("syncFlushTimeout"),
+            sync: match v.text_or_none("logSyncMethod").as_deref() {
+                Some("write_then_sync") => SyncChoice::WriteThenSync,
+                Some("dsync") => SyncChoice::Dsync,
+                _ => SyncChoice::Probe,
+            },
+            pipeline_depth: v.number_or_none("logPipelineDepth").map(|depth| depth as usize),
+            delete_when: v.numbers("deleteWhen").unwrap_or_default().into_iter().map(|hour| hour as u8).collect(),
+            retention_hours: v.number("fileReservedTime"),
+            disk_used_max: v.number("diskMaxUsedSpaceRatio"),
+            disk_clean_forcibly: v.number("diskSpaceCleanForciblyRatio"),
+            disk_refuse: v.number("diskSpaceWarningLevelRatio"),
+            clean_forcibly: v.flag("cleanFileForciblyEnable"),
+            clean_interval_ms: millis("cleanResourceInterval"),
+            delete_batch_max: v.number("deleteFileBatchMax"),
+            message_bytes_max: v.number("maxMessageSize"),
+            message_index: v.flag("messageIndexEnable"),
+
+            auto_create_topic: v.flag("autoCreateTopicEnable"),
+            default_topic_queues: v.number("defaultTopicQueueNums"),
+            auto_create_group: v.flag("autoCreateSubscriptionGroup"),
+            cluster_topic: v.flag("clusterTopicEnable"),
+            broker_topic: v.flag("brokerTopicEnable"),
+            trace_topic: v.flag("traceTopicEnable"),
+            trace_topic_name: v.text("msgTraceTopicName"),
+            protect_system_topics: v.flag("validateSystemTopicWhenUpdateTopic"),
+
+            long_polling: v.flag("longPollingEnable"),
+            short_polling_ms: millis("shortPollingTimeMills"),
+            lite_pull: v.flag("litePullMessageEnable"),
+            pull_messages_max: v.number("pullBatchMaxMessageCount"),
+            pull_bytes_max: v.number("maxTransferBytesOnMessageInMemory"),
+            notify_members: v.flag("notifyConsumerIdsChangedEnable"),
+
+            register_period_ms: millis("registerNameServerPeriod"),
+            register_timeout_ms: millis("registerBrokerTimeoutMills"),
+            register_always: v.flag("forceRegister"),
+            register_compressed: v.flag("compressedRegister"),
+            accept_sends_from: millis("startAcceptSendRequestTimeStamp"),
+            update_refused: v
+                .text("configBlackList")
+                .split(';')
+                .map(str::trim)
+                .filter(|n| !n.is_empty())
+                .map(str::to_string)
+                .collect(),
+
+            values,
+        }
+    }
+
+    /// What is wrong with properties that are each allowed, but not together.
+    pub fn relations(&self) -> Result<(), String> {
+        let (used, clean, refuse) = (self.disk_used_max, self.disk_clean_forcibly, self.disk_refuse);
+        if !(used <= clean && clean <= refuse) {
+            return Err(format!(
+                "diskMaxUsedSpaceRatio={used}, diskSpaceCleanForciblyRatio={clean} and diskSpaceWarningLevelRatio={refuse} must not fall in this order"
+            ));
+        }
+        let frame_min = self.message_bytes_max as u64 + (64 << 10);
+        if u64::from(self.frame_bytes_max) < frame_min {
+            return Err(format!("frameLengthMax must be at least maxMessageSize and 64KiB, that is {frame_min}"));
+        }
+        Ok(())
+    }
+
+    /// Every property as `name=value`, for `-p` and for mqadmin's getBrokerConfig.
+    pub fn properties(&self) -> Vec<(Property, String, Origin)> {
+        self.values.all()
+    }
+
+    /// What to tell at start: duplicates, keys without effect.
+    pub fn notes(&self) -> &[String] {
+        &self.values.notes
+    }
+
+    pub fn origin(&self, name: &str) -> Origin {
+        self.values.origin(name)
+    }
+
+    /// These settings after mqadmin's updateBrokerConfig: only live properties, none of the black list.
+    pub fn update(&self, changes: &[(String, String)]) -> Result<Settings, UpdateRefused> {
+        if let Some((name, _)) = changes.iter().find(|(name, _)| self.update_refused.contains(name)) {
+            return Err(UpdateRefused::BlackListed(name.clone()));
+        }
+        let settings = Settings::from_values(self.values.update(changes).map_err(UpdateRefused::Invalid)?);
+        settings.relations().map_err(UpdateRefused::Relation)?;
+        Ok(settings)
+    }
+}
+
+/// Why a running broker keeps its settings as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpdateRefused {
+    BlackListed(String),
+    Invalid(ConfigErrors),
+    Relation(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{BROKER, Layers};
+    use std::path::Path;
+
+    fn settings(text: &str) -> Settings {
+        let mut layers = Layers::new(&BROKER);
+        layers.text(Path::new("broker.conf"), text);
+        Settings::from_values(layers.finish().expect("allowed"))
+    }
+
+    #[test]
+    fn every_used_property_is_read() {
+        assert_eq!(settings("").values.unread(), [""; 0]);
+    }
+
+    #[test]
+    fn the_ordinary_file_of_the_documentation() {
+        let s = settings(
+            "brokerClusterName = DefaultCluster\nbrokerName = broker-a\nbrokerId = 0\ndeleteWhen = 04\nfileReservedTime = 48\n\
+             brokerRole = ASYNC_MASTER\nflushDiskType = ASYNC_FLUSH\nnamesrvAddr=10.0.0.1:9876;10.0.0.2:9876\n",
+        );
+        assert_eq!(s.broker_name.as_deref(), Some("broker-a"));
+        assert_eq!((s.retention_hours, s.delete_when.as_slice()), (48, [4].as_slice()));
+        assert_eq!(s.flush, Flush::Async);
+        assert_eq!(s.namesrv, ["10.0.0.1:9876", "10.0.0.2:9876"]);
+        assert_eq!(s.notes(), [""; 0]);
+    }
+
+    #[test]
+    fn the_samples_are_allowed() {
+        for sample in [
+            include_str!("../../conf/broker.conf"),
+            include_str!("../../conf/2m-noslave/broker-a.properties"),
+            include_str!("../../conf/2m-noslave/broker-b.properties"),
+        ] {
+            let s = settings(sample);
+            assert_eq!((s.flush, s.retention_hours, s.notes()), (Flush::Sync, 48, [].as_slice()));
+        }
+    }
+
+    #[test]
+    fn durable_unless_told_otherwise() {
+        let s = settings("");
+        assert_eq!(s.flush, Flush::Sync);
+        assert_eq!((s.segment_bytes, s.message_bytes_max, s.listen_port), (1 << 30, 4 << 20, 10911));
+        assert_eq!((s.shards, s.memory_budget, s.routing), (None, None, Routing::Mesh));
+        assert_eq!(s.relations(), Ok(()));
+    }
+
+    #[test]
+    fn relations_are_checked() {
+        assert!(settings("diskMaxUsedSpaceRatio=95").relations().unwrap_err().contains("diskSpaceCleanForciblyRatio=85"));
+        assert!(settings("frameLengthMax=1MiB").relations().is_err());
+    }
+
+    #[test]
+    fn updates_respect_the_black_list_and_relations() {
+        let s = settings("configBlackList=configBlackList;fileReservedTime");
+        let change = |name: &str, value: &str| s.update(&[(name.to_string(), value.to_string())]);
+        assert_eq!(change("fileReservedTime", "1").unwrap_err(), UpdateRefused::BlackListed("fileReservedTime".into()));
+        assert!(matches!(change("diskMaxUsedSpaceRatio", "95"), Err(UpdateRefused::Relation(_))));
+        assert!(matches!(change("listenPort", "99"), Err(UpdateRefused::Invalid(_))));
+        assert_eq!(change("brokerPermission", "4").unwrap().broker_permission, 4);
+    }
+}
