@@ -2,6 +2,7 @@
 //!
 //! Start reading at `broker::dispatch`.
 
+pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod namesrv;
