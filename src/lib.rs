@@ -7,3 +7,4 @@ pub mod cli;
 pub mod config;
 pub mod namesrv;
 pub mod preflight;
+pub mod remoting;

@@ -8,6 +8,7 @@ pub mod filter;
 pub mod group;
 pub mod offsets;
 pub mod placement;
+pub mod record;
 pub mod topic;
 pub mod types;
 pub mod wire;
