@@ -6,14 +6,13 @@
 //! Before: `schedule` says what is due; after: `remoting`, through the caller's connection.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use ringmq_shards::data_version::DataVersion;
 use ringmq_shards::topic::{Perm, TopicConfig};
 
-use crate::remoting::Header;
 use crate::remoting::code::{RequestCode, ResponseCode};
-use crate::remoting::json::{self, Dialect};
+use crate::remoting::json::{self, Dialect, Object, Writer};
+use crate::remoting::{Encoding, FrameTooLong, Header, RequestWriter};
 
 /// A topic table that makes a longer body is sent in several requests: a frame takes 16 MiB, and the name server parses
 /// one request in one go.
@@ -63,6 +62,17 @@ pub struct RegistrationFailed {
 impl std::fmt::Display for RegistrationFailed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "code {}, {}", self.code, self.remark)
+    }
+}
+
+impl Ask {
+    /// The frame for one connection.
+    pub fn write(&self, encoding: Encoding, opaque: i32, out: &mut Vec<u8>) -> Result<(), FrameTooLong> {
+        let mut writer = RequestWriter::new(out, encoding, opaque, self.code.number());
+        for (name, value) in &self.fields {
+            writer = writer.field(name, value);
+        }
+        writer.body(&self.body).finish()
     }
 }
 
@@ -133,27 +143,25 @@ impl Advertised {
         ]
     }
 
+    /// A member of `topicConfigTable`.
     fn write_topic(&self, topic: &TopicConfig, out: &mut Vec<u8>) {
-        let string = |text: &str, out: &mut Vec<u8>| Dialect::Fastjson.write_string(text, out);
-        string(&topic.name, out);
-        out.extend_from_slice(b":{\"attributes\":{");
-        for (at, (key, value)) in topic.attributes.iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
-            string(key, out);
-            out.push(b':');
-            string(value, out);
-        }
-        // Perm::ALL keeps every bit: a broker that may read and write narrows nothing, not even the inherit bit.
+        // A broker that may read and write narrows nothing, not even the inherit bit.
         let narrowed = !self.permission.is_readable() || !self.permission.is_writable();
         let perm = if narrowed { topic.perm.and(self.permission) } else { topic.perm };
-        let (order, perm, read, write) = (topic.order, perm.bits(), topic.read_queue_nums, topic.write_queue_nums);
-        let filter = topic.filter_type.name();
-        let _ = write!(out, "}},\"order\":{order},\"perm\":{perm},\"readQueueNums\":{read},\"topicFilterType\":\"{filter}\"");
-        out.extend_from_slice(b",\"topicName\":");
-        string(&topic.name, out);
-        let _ = write!(out, ",\"topicSysFlag\":{},\"writeQueueNums\":{write}}}", topic.sys_flag);
+        Writer::new(out, Dialect::Fastjson).key(&topic.name).object(|json| {
+            json.key("attributes").object(|json| {
+                for (key, value) in topic.attributes.iter() {
+                    json.key(key).string(value);
+                }
+            });
+            json.key("order").bool(topic.order);
+            json.key("perm").number(perm.bits());
+            json.key("readQueueNums").number(topic.read_queue_nums);
+            json.key("topicFilterType").string(topic.filter_type.name());
+            json.key("topicName").string(&topic.name);
+            json.key("topicSysFlag").number(topic.sys_flag);
+            json.key("writeQueueNums").number(topic.write_queue_nums);
+        });
     }
 }
 
@@ -161,12 +169,9 @@ impl Registered {
     pub fn decode(header: &Header<'_>, body: &[u8]) -> Result<Registered, RegistrationFailed> {
         check(header)?;
         let text = |name| header.field(name).filter(|text| !text.is_empty()).map(str::to_string);
-        let table = json::parse(body).ok().filter(|_| !body.is_empty());
-        let table = table.as_ref().and_then(|value| value.get("table")).and_then(|table| table.as_object());
-        let order_topics = table.map(|table| {
-            let texts = table.iter().filter_map(|(topic, text)| Some((topic.clone(), text.as_str()?.to_string())));
-            texts.collect()
-        });
+        let table = if body.is_empty() { None } else { json::parse(body).ok() };
+        let table = table.as_ref().and_then(Object::of).filter(|table| table.has("table"));
+        let order_topics = table.map(|table| table.text_members("table").into_iter().collect());
         Ok(Registered { master_address: text("masterAddr"), ha_address: text("haServerAddr"), order_topics })
     }
 }
@@ -179,7 +184,7 @@ pub fn decode_changed(header: &Header<'_>) -> Result<bool, RegistrationFailed> {
 }
 
 fn check(header: &Header<'_>) -> Result<(), RegistrationFailed> {
-    if header.code == ResponseCode::Success as i32 {
+    if header.code == ResponseCode::Success.number() {
         return Ok(());
     }
     let remark = header.remark.as_deref().unwrap_or("without a remark").to_string();
@@ -187,9 +192,11 @@ fn check(header: &Header<'_>) -> Result<(), RegistrationFailed> {
 }
 
 fn write_version(version: DataVersion, out: &mut Vec<u8>) {
-    let DataVersion { state_version, timestamp, counter } = version;
-    let timestamp = timestamp.0;
-    let _ = write!(out, "{{\"counter\":{counter},\"stateVersion\":{state_version},\"timestamp\":{timestamp}}}");
+    Writer::new(out, Dialect::Fastjson).object(|json| {
+        json.key("counter").number(version.counter);
+        json.key("stateVersion").number(version.state_version);
+        json.key("timestamp").number(version.timestamp.0);
+    });
 }
 
 #[cfg(test)]
@@ -199,6 +206,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::remoting::{ResponseWriter, split};
 
     fn broker() -> Advertised {
         Advertised {
@@ -251,7 +259,7 @@ mod tests {
         };
         let asks = broker().register(topics(&theirs).iter(), version);
         let [ask] = &asks[..] else { panic!("one request") };
-        assert_eq!(ask.code as i32, 103);
+        assert_eq!(ask.code.number(), 103);
 
         let mut ours: Value = serde_json::from_slice(&ask.body).unwrap();
         // The version of a table that is always empty.
@@ -270,8 +278,43 @@ mod tests {
     #[test]
     fn unregistering_is_the_one_of_a_real_broker() {
         let ask = broker().unregister();
-        assert_eq!((ask.code as i32, ask.body.len()), (104, 0));
+        assert_eq!((ask.code.number(), ask.body.len()), (104, 0));
         assert_eq!(fields(&ask), recorded()["unregister"]["header"]["extFields"]);
+    }
+
+    #[test]
+    fn a_frame_has_the_fields_and_the_body() {
+        let ask = broker().query_data_version(version(3));
+        for encoding in [Encoding::Json, Encoding::Binary] {
+            let mut out = Vec::new();
+            ask.write(encoding, 42, &mut out).unwrap();
+            let (frame, used) = split(&out).unwrap().unwrap();
+            let header = Header::parse(&frame).unwrap();
+            assert_eq!((used, header.code, header.opaque, header.flag, header.version), (out.len(), 322, 42, 0, 479));
+            assert_eq!(header.field("brokerAddr"), Some("127.0.0.1:33911"));
+            assert_eq!(frame.body, br#"{"counter":3,"stateVersion":0,"timestamp":1}"#);
+        }
+    }
+
+    #[test]
+    fn answers_are_understood() {
+        let answer = |code: i32, name: &str, value: &str, remark: &str, body: &[u8]| {
+            let mut out = Vec::new();
+            let writer = ResponseWriter::new(&mut out, Encoding::Json, 1, code).remark(remark).field(name, value);
+            writer.body(body).finish();
+            let (frame, _) = split(&out).unwrap().unwrap();
+            let header = Header::parse(&frame).unwrap();
+            (Registered::decode(&header, frame.body), decode_changed(&header))
+        };
+        let (registered, changed) = answer(0, "masterAddr", "m:1", "", br#"{"table":{"T":"a:4"}}"#);
+        let registered = registered.unwrap();
+        assert_eq!((registered.master_address.as_deref(), registered.ha_address), (Some("m:1"), None));
+        assert_eq!(registered.order_topics, Some(BTreeMap::from([("T".to_string(), "a:4".to_string())])));
+        assert_eq!(changed, Ok(true));
+        assert_eq!(answer(0, "changed", "false", "", b"").1, Ok(false));
+        assert_eq!(answer(0, "haServerAddr", "", "", b"").0, Ok(Registered::default()));
+        let failed = answer(1, "x", "y", "register broker failed", b"").0.unwrap_err();
+        assert_eq!(failed.to_string(), "code 1, register broker failed");
     }
 
     #[test]
