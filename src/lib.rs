@@ -3,7 +3,11 @@
 //! Start reading at `broker::dispatch`.
 
 pub mod admin;
+pub mod broker;
 pub mod cli;
 pub mod config;
+pub mod namesrv;
+pub mod net;
+pub mod node;
 pub mod preflight;
 pub mod remoting;
