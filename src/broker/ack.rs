@@ -20,7 +20,7 @@ use super::core::Core;
 use super::response::{Refusal, write_refusal};
 use crate::net::ConnectionNumber;
 use crate::remoting::code::ResponseCode;
-use crate::remoting::frame::{Encoding, ResponseWriter};
+use crate::remoting::{Encoding, ResponseWriter};
 use crate::remoting::message::id::MessageId;
 
 /// Where a reply goes and what it repeats of the request. Plain data, so that it can cross cores.
@@ -144,7 +144,7 @@ pub fn write_reply(core: &Rc<Core>, outcome: Outcome) {
     let Some(connection) = core.net.connections.get(ticket.connection) else { return };
     connection.reply(|out| match &outcome.result {
         Ok(stored) => write_stored(core, ticket, stored, out),
-        Err(error) => write_refusal(core, ticket.encoding, ticket.opaque, &Refusal::from(error.clone()), out),
+        Err(error) => write_refusal(ticket.encoding, ticket.opaque, &Refusal::from(error.clone()), out),
     });
 }
 

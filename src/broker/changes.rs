@@ -148,7 +148,7 @@ impl Request<Core> for Told {
     type Reply = Result<(), Refusal>;
 
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
-        core.live.change_told(self.0)?;
+        core.live.change_told(self.0).await?;
         Ok(())
     }
 }

@@ -7,12 +7,14 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use ringmq_shards::group::{GroupViews, Members, QueueLocks};
 use ringmq_shards::placement::Placement;
 use ringmq_shards::record::NewMessage;
 use ringmq_shards::runtime::live::LiveShard;
 use ringmq_shards::runtime::mesh::Mesh;
 use ringmq_shards::runtime;
-use ringmq_shards::shard::{AppendError, Appended};
+use ringmq_shards::shard::{AppendError, Appended, Change};
+use ringmq_shards::topic::Perm;
 use ringmq_shards::types::ShardId;
 
 use super::ack::{self, Acks, Outcome, Ticket};
@@ -20,11 +22,13 @@ use super::counters::Counters;
 use super::crossing::{Arrivals, Carriers, Parcel};
 use super::dispatch;
 use crate::config::Settings;
+use super::registrar::Registrar;
 use super::response::Refusal;
+use super::turn::Turn;
 use crate::net::connection::Shared;
 use crate::net::{Connection, Flow, Service};
 use crate::remoting::code::ResponseCode;
-use crate::remoting::frame::{BadFrame, Frame};
+use crate::remoting::{BadFrame, Frame};
 
 /// How clients know the broker that this core answers for.
 #[derive(Clone, Debug)]
@@ -53,6 +57,15 @@ pub struct Core {
     pub scratch: RefCell<Vec<u8>>,
     /// Set when the node is told to stop: nothing new is promised.
     pub stopping: Cell<bool>,
+    /// What other cores' groups want, for pulls that arrive here.
+    pub group_views: RefCell<GroupViews>,
+    /// Consumer groups whose home this core is, and the producers of connections.
+    pub members: RefCell<Members>,
+    pub locks: RefCell<QueueLocks>,
+    /// At the home of settings: one change at a time.
+    pub changes_turn: Turn,
+    /// At the home of settings, where there are name servers.
+    pub registrar: RefCell<Option<Rc<Registrar>>>,
 }
 
 /// What became of a message that was offered.
@@ -72,6 +85,18 @@ impl Core {
             return Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark));
         }
         Ok(())
+    }
+
+    /// brokerPermission: what this broker allows at all.
+    pub fn permission(&self) -> Perm {
+        Perm::from_bits(self.settings.borrow().broker_permission).unwrap_or(Perm::READ_WRITE)
+    }
+
+    /// A change of settings is durable and known on every core: name servers are told.
+    pub fn settings_changed(&self, change: &Change) {
+        if let Some(registrar) = &*self.registrar.borrow() {
+            registrar.changed(change);
+        }
     }
 
     /// Brings a message to the core that owns its queue, and the answer to where the ticket says.

@@ -13,11 +13,12 @@ use ringmq_shards::runtime::{self, Lane};
 
 use super::core::Core;
 use super::response::{Refusal, Response};
-use super::{client, config, group, lock, offset, pull, send, stats, topic, view};
+use super::{pull, send};
 use crate::net::connection::InFlight;
 use crate::net::{Connection, Flow};
 use crate::remoting::code::{RequestCode, ResponseCode};
-use crate::remoting::frame::{Frame, Header, OwnedFrame};
+use crate::net::owned_frame::OwnedFrame;
+use crate::remoting::{Encoding, Frame, Header};
 
 /// A request off the hot path: its own copy of the frame, and whom to ask and answer.
 pub struct Call {
@@ -32,11 +33,11 @@ impl Call {
     }
 
     pub fn header(&self) -> Header<'_> {
-        Header::parse(&self.frame.borrowed()).expect("was parsed before it was copied")
+        Header::parse(&self.frame.frame()).expect("was parsed before it was copied")
     }
 
     pub fn body(&self) -> &[u8] {
-        self.frame.body()
+        self.frame.frame().body
     }
 }
 
@@ -56,37 +57,6 @@ pub fn handler(code: RequestCode) -> Option<Handler> {
         RequestCode::SendMessage | RequestCode::SendMessageV2 | RequestCode::SendBatchMessage => Inline(send::send),
         RequestCode::PullMessage | RequestCode::LitePullMessage => Inline(pull::pull),
 
-        RequestCode::HeartBeat => Task(|call| Box::pin(client::heartbeat(call))),
-        RequestCode::UnregisterClient => Task(|call| Box::pin(client::unregister(call))),
-        RequestCode::GetConsumerListByGroup => Task(|call| Box::pin(client::consumer_list(call))),
-        RequestCode::CheckClientConfig => Task(|call| Box::pin(client::check_config(call))),
-
-        RequestCode::QueryConsumerOffset => Task(|call| Box::pin(offset::query(call))),
-        RequestCode::UpdateConsumerOffset => Task(|call| Box::pin(offset::update(call))),
-        RequestCode::SearchOffsetByTimestamp => Task(|call| Box::pin(offset::search(call))),
-        RequestCode::GetMaxOffset => Task(|call| Box::pin(offset::max(call))),
-        RequestCode::GetMinOffset => Task(|call| Box::pin(offset::min(call))),
-        RequestCode::GetEarliestMsgStoretime => Task(|call| Box::pin(offset::earliest(call))),
-        RequestCode::ViewMessageById => Task(|call| Box::pin(view::by_id(call))),
-
-        RequestCode::UpdateAndCreateTopic => Task(|call| Box::pin(topic::put(call))),
-        RequestCode::UpdateAndCreateTopicList => Task(|call| Box::pin(topic::put_list(call))),
-        RequestCode::DeleteTopicInBroker => Task(|call| Box::pin(topic::delete(call))),
-        RequestCode::GetAllTopicConfig => Task(|call| Box::pin(topic::all(call))),
-        RequestCode::GetTopicConfig => Task(|call| Box::pin(topic::get(call))),
-        RequestCode::GetTopicStatsInfo => Task(|call| Box::pin(stats::topic(call))),
-
-        RequestCode::UpdateAndCreateSubscriptiongroup => Task(|call| Box::pin(group::put(call))),
-        RequestCode::GetAllSubscriptiongroupConfig => Task(|call| Box::pin(group::all(call))),
-        RequestCode::GetSubscriptiongroupConfig => Task(|call| Box::pin(group::get(call))),
-        RequestCode::DeleteSubscriptiongroup => Task(|call| Box::pin(group::delete(call))),
-
-        RequestCode::LockBatchMq => Task(|call| Box::pin(lock::lock(call))),
-        RequestCode::UnlockBatchMq => Task(|call| Box::pin(lock::unlock(call))),
-
-        RequestCode::UpdateBrokerConfig => Task(|call| Box::pin(config::update(call))),
-        RequestCode::GetBrokerConfig => Task(|call| Box::pin(config::get(call))),
-        RequestCode::GetBrokerRuntimeInfo => Task(|call| Box::pin(stats::runtime(call))),
         _ => return None,
     })
 }
@@ -107,21 +77,20 @@ pub fn dispatch(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>)
     match RequestCode::from_number(header.code).and_then(handler) {
         Some(Handler::Inline(serve)) => serve(core, connection, frame, &header),
         Some(Handler::Task(serve)) => {
-            start(core, connection, frame, serve);
+            start(core, connection, frame, &header, serve);
             Flow::Taken
         }
         None => {
-            not_supported(core, connection, &header);
+            not_supported(core, connection, frame.encoding, &header);
             Flow::Taken
         }
     }
 }
 
-fn start(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, serve: fn(Call) -> Answer) {
-    let call = Call { core: core.clone(), in_flight: connection.begin(), frame: frame.to_owned() };
-    let (connection, header) = (connection.clone(), call.header());
-    let (encoding, opaque, oneway) = (header.encoding, header.opaque, header.is_oneway());
-    drop(header);
+fn start(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>, serve: fn(Call) -> Answer) {
+    let call = Call { core: core.clone(), in_flight: connection.begin(), frame: OwnedFrame::copy(frame) };
+    let connection = connection.clone();
+    let (encoding, opaque, oneway) = (frame.encoding, header.opaque, header.is_oneway());
     let promise = connection.begin();
     let _detached = runtime::spawn(Lane::Network, async move {
         let response = serve(call).await.unwrap_or_else(Response::from);
@@ -132,7 +101,7 @@ fn start(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, serve:
     });
 }
 
-fn not_supported(core: &Core, connection: &Connection, header: &Header<'_>) {
+fn not_supported(core: &Core, connection: &Connection, encoding: Encoding, header: &Header<'_>) {
     core.counters.refused(ResponseCode::RequestCodeNotSupported);
     if header.is_oneway() {
         return;
@@ -140,5 +109,5 @@ fn not_supported(core: &Core, connection: &Connection, header: &Header<'_>) {
     let name = RequestCode::from_number(header.code).map_or("unknown", RequestCode::name);
     let remark = format!(" request type {} not supported ({name}); docs/protocol.md lists what is served", header.code);
     let response = Response::from(Refusal::new(ResponseCode::RequestCodeNotSupported, remark));
-    connection.reply(|out| response.write(header.encoding, header.opaque, out));
+    connection.reply(|out| response.write(encoding, header.opaque, out));
 }

@@ -1,3 +1,17 @@
-//! The broker: what it does with each request, and what it says to others.
+//! The broker: what it does with each request, and what it says to others. Start reading at `dispatch`.
 
+pub mod ack;
+pub mod changes;
+pub mod client;
+pub mod core;
+pub mod counters;
+pub mod crossing;
+pub mod dispatch;
+pub mod properties;
+pub mod pull;
+pub mod registrar;
 pub mod registration;
+pub mod response;
+pub mod send;
+pub mod settings_sync;
+pub mod turn;

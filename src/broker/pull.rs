@@ -9,23 +9,22 @@
 use std::rc::Rc;
 
 use ringmq_shards::filter::TagFilter;
+use ringmq_shards::group::{GroupLookup, SubscriptionGroupConfig};
 use ringmq_shards::runtime::mesh::Request;
 use ringmq_shards::runtime::{self, Lane};
-use ringmq_shards::shard::pull::{Pull, PullStatus, Pulled};
+use ringmq_shards::offsets::OffsetCommit;
+use ringmq_shards::queue::PullStatus;
+use ringmq_shards::runtime::reader::{PullRequest, Pulled};
+use ringmq_shards::types::QueueOffset;
 
 use super::core::Core;
 use super::response::{Refusal, write_refusal};
 use crate::net::connection::InFlight;
 use crate::net::{Connection, Flow};
 use crate::remoting::code::{RequestCode, ResponseCode};
-use crate::remoting::frame::{Encoding, Frame, Header, ResponseWriter};
 use crate::remoting::request::pull::PullMessage;
 use crate::remoting::sysflag::pull as flag;
-
-/// Messages in one answer at most, as the original's default for messages in memory.
-const MESSAGES_MAX: u32 = 32;
-/// Bytes in one answer at most, as the original's maxTransferBytesOnMessageInMemory.
-const BYTES_MAX: usize = 256 * 1024;
+use crate::remoting::{Encoding, Frame, Header, ResponseWriter};
 
 /// Where the answer goes.
 struct Asker {
@@ -37,12 +36,12 @@ struct Asker {
     group_sys_flag: i32,
 }
 
-pub fn pull(core: &Rc<Core>, connection: &Rc<Connection>, _frame: &Frame<'_>, header: &Header<'_>) -> Flow {
+pub fn pull(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>) -> Flow {
     match check(core, header) {
         Ok((pull, topic_sys_flag, group_sys_flag)) => {
             let asker = Asker {
                 in_flight: connection.begin(),
-                encoding: header.encoding,
+                encoding: frame.encoding,
                 opaque: header.opaque,
                 oneway: header.is_oneway(),
                 topic_sys_flag,
@@ -54,27 +53,28 @@ pub fn pull(core: &Rc<Core>, connection: &Rc<Connection>, _frame: &Frame<'_>, he
         Err(refusal) => {
             core.counters.refused(refusal.code);
             if !header.is_oneway() {
-                connection.reply(|out| write_refusal(header.encoding, header.opaque, &refusal, out));
+                connection.reply(|out| write_refusal(frame.encoding, header.opaque, &refusal, out));
             }
         }
     }
     Flow::Taken
 }
 
-async fn serve(core: Rc<Core>, pull: Pull, asker: Asker) {
+async fn serve(core: Rc<Core>, pull: PullFrom, asker: Asker) {
     let connection = asker.in_flight.connection().clone();
     // A large answer is made only for a client that has read the ones before.
     connection.writable().await;
     if !connection.is_open() {
         return;
     }
-    let owner = core.placement.queue(&pull.topic, pull.queue_id, core.id);
-    let Some(pulled) = core.mesh.ask(owner, &core, PullFrom(pull)).await else { return };
+    let asked_offset = pull.request.offset;
+    let owner = core.placement.queue(&pull.request.topic, pull.request.queue_id, core.id);
+    let Some(pulled) = core.mesh.ask(owner, &core, pull).await else { return };
     if asker.oneway {
         return;
     }
     connection.reply(|out| match &pulled {
-        Ok(pulled) => write_pulled(&asker, pulled, out),
+        Ok(pulled) => write_pulled(&asker, pulled, asked_offset, out),
         Err(refusal) => write_refusal(asker.encoding, asker.opaque, refusal, out),
     });
     if let Ok(pulled) = pulled {
@@ -83,32 +83,53 @@ async fn serve(core: Rc<Core>, pull: Pull, asker: Asker) {
 }
 
 /// A pull on its way to the core of its queue.
-struct PullFrom(Pull);
+struct PullFrom {
+    request: PullRequest,
+    group: String,
+    /// How far the group has consumed, which the pull brings along.
+    commit_offset: Option<i64>,
+}
 
 impl Request<Core> for PullFrom {
     type Reply = Result<Pulled, Refusal>;
 
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
-        core.live.pull(self.0).await.map_err(Refusal::from)
+        if let Some(offset) = self.commit_offset {
+            let (topic, group) = (self.request.topic.as_str(), self.group.as_str());
+            let commit = OffsetCommit { topic, group, queue_id: self.request.queue_id, offset: QueueOffset(offset) };
+            if let Err(full) = core.live.commit_offset(commit) {
+                tracing::warn!(topic, group, "an offset that came with a pull is not kept: {full}");
+            }
+        }
+        core.live.pull(&self.request).await.map_err(Refusal::from)
     }
 }
 
 /// Everything that can be said without looking at the queue.
-fn check(core: &Core, header: &Header<'_>) -> Result<(Pull, i32, i32), Refusal> {
+fn check(core: &Core, header: &Header<'_>) -> Result<(PullFrom, i32, i32), Refusal> {
     let request = PullMessage::decode(header)?;
     if !core.permission().is_readable() {
         let remark = format!("the broker[{}] pulling message is forbidden", core.identity.address.ip());
         return Err(Refusal::new(ResponseCode::NoPermission, remark));
     }
-    let live_settings = core.settings.borrow();
-    if header.code == RequestCode::LitePullMessage.number() && !live_settings.lite_pull_enabled {
+    let settings = core.settings.borrow();
+    if header.code == RequestCode::LitePullMessage.number() && !settings.lite_pull {
         let remark = format!("the broker[{}] for lite pull consumer is forbidden", core.identity.address.ip());
         return Err(Refusal::new(ResponseCode::NoPermission, remark));
     }
     let shard = core.live.state.borrow();
-    let Some(group) = shard.groups.find(request.consumer_group, live_settings.auto_create_groups) else {
-        let remark = format!("subscription group [{}] does not exist, {FAQ}", request.consumer_group);
-        return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, remark));
+    // A group that may be created is as good as there: its first heartbeat makes it.
+    let created;
+    let group = match shard.groups.find(request.consumer_group, runtime::now()) {
+        GroupLookup::Known(group) => group,
+        GroupLookup::Create(_) => {
+            created = SubscriptionGroupConfig::new(request.consumer_group);
+            &created
+        }
+        GroupLookup::Missing => {
+            let remark = format!("subscription group [{}] does not exist, {FAQ}", request.consumer_group);
+            return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, remark));
+        }
     };
     if !group.consume_enable {
         let remark = format!("subscription group no permission, {}", request.consumer_group);
@@ -129,23 +150,25 @@ fn check(core: &Core, header: &Header<'_>) -> Result<(Pull, i32, i32), Refusal> 
         );
         Refusal::new(ResponseCode::InvalidParameter, remark)
     })?;
-    let tags = subscription(core, &request)?;
+    let filter = subscription(core, &request)?;
     let holds = request.sys_flag & flag::SUSPEND != 0;
-    let hold_millis = match (holds, live_settings.long_polling) {
+    let hold_millis = match (holds, settings.long_polling) {
         (false, _) => 0,
         (true, true) => request.suspend_timeout_millis.max(0),
-        (true, false) => live_settings.short_polling_millis,
+        (true, false) => settings.short_polling_ms,
     };
-    let pull = Pull {
-        topic: request.topic.to_owned(),
+    let pull = PullFrom {
+        request: PullRequest {
+            topic: request.topic.to_owned(),
+            queue_id,
+            offset: request.queue_offset,
+            messages_max: u32::try_from(request.max_msg_nums).unwrap_or(0).clamp(1, settings.pull_messages_max),
+            bytes_max: settings.pull_bytes_max,
+            filter,
+            hold_millis,
+        },
         group: request.consumer_group.to_owned(),
-        queue_id,
-        offset: request.queue_offset,
-        messages_max: u32::try_from(request.max_msg_nums).unwrap_or(0).clamp(1, MESSAGES_MAX),
-        bytes_max: BYTES_MAX,
-        tags,
         commit_offset: (request.sys_flag & flag::COMMIT_OFFSET != 0).then_some(request.commit_offset),
-        hold_millis,
     };
     Ok((pull, topic.sys_flag, group.group_sys_flag))
 }
@@ -179,8 +202,8 @@ fn subscription(core: &Core, request: &PullMessage<'_>) -> Result<TagFilter, Ref
         let remark = "the consumer's subscription not latest".to_owned();
         return Err(Refusal::new(ResponseCode::SubscriptionNotLatest, remark));
     }
-    by_expression(Some(&subscription.expression_type))?;
-    Ok(TagFilter::of(subscription))
+    by_expression(Some(subscription.expression_type.name()))?;
+    Ok(subscription.filter.clone())
 }
 
 fn code_of(status: PullStatus, asked_offset: i64) -> ResponseCode {
@@ -189,13 +212,13 @@ fn code_of(status: PullStatus, asked_offset: i64) -> ResponseCode {
         PullStatus::NoMatchedMessage | PullStatus::MessageWasRemoving => ResponseCode::PullRetryImmediately,
         PullStatus::NoMatchedLogicQueue | PullStatus::NoMessageInQueue if asked_offset != 0 => ResponseCode::PullOffsetMoved,
         PullStatus::NoMatchedLogicQueue | PullStatus::NoMessageInQueue => ResponseCode::PullNotFound,
-        PullStatus::OffsetFoundNull | PullStatus::OffsetOverflowOne => ResponseCode::PullNotFound,
+        PullStatus::OffsetOverflowOne => ResponseCode::PullNotFound,
         PullStatus::OffsetOverflowBadly | PullStatus::OffsetTooSmall => ResponseCode::PullOffsetMoved,
     }
 }
 
-fn write_pulled(asker: &Asker, pulled: &Pulled, out: &mut Vec<u8>) {
-    let code = code_of(pulled.status, pulled.asked_offset);
+fn write_pulled(asker: &Asker, pulled: &Pulled, asked_offset: i64, out: &mut Vec<u8>) {
+    let code = code_of(pulled.status, asked_offset);
     ResponseWriter::new(out, asker.encoding, asker.opaque, code.number())
         .remark(pulled.status.name())
         .field("suggestWhichBrokerId", 0)

@@ -16,9 +16,7 @@ use ringmq_shards::topic::TopicChange;
 use super::core::Core;
 use super::registration::{Advertised, Ask, Due, Registered, Registration, What, decode_changed};
 use crate::net::client::Client;
-use crate::remoting::RequestWriter;
-use crate::remoting::frame::{self, Encoding};
-use crate::remoting::header::Header;
+use crate::remoting::{Encoding, Header, split};
 
 /// How often the schedule is looked at when nothing happens.
 const LOOK: Duration = Duration::from_millis(200);
@@ -116,7 +114,7 @@ impl Registrar {
         let mut told = Told::Accepted;
         for ask in asks {
             let reply = connection.call(&due.server, &ask, self.call_limit).await?;
-            let Ok(Some((frame, _))) = frame::split(&reply) else { return Err("the answer is no frame".into()) };
+            let Ok(Some((frame, _))) = split(&reply) else { return Err("the answer is no frame".into()) };
             let header = Header::parse(&frame).map_err(|bad| bad.to_string())?;
             told = if due.what == What::Version {
                 let changed = decode_changed(&header).map_err(|failed| failed.to_string())?;
@@ -127,6 +125,11 @@ impl Registrar {
             };
         }
         Ok(told)
+    }
+
+    /// Whether some name server knows this broker.
+    pub fn is_known(&self) -> bool {
+        self.registration.borrow().states().any(|(_, success, _)| success.is_some())
     }
 
     /// Tells every name server that this broker is going.
@@ -170,11 +173,7 @@ impl Connection {
             None => Client::connect(resolve(server)?, CONNECT_LIMIT).await.map_err(|error| format!("cannot connect: {error}"))?,
         };
         let mut request = Vec::new();
-        let mut writer = RequestWriter::new(&mut request, Encoding::Json, OPAQUE, ask.code.number(), false);
-        for (name, value) in &ask.fields {
-            writer = writer.field(name, value);
-        }
-        writer.body(&ask.body).finish();
+        ask.write(Encoding::Json, OPAQUE, &mut request).map_err(|too_long| too_long.to_string())?;
         let reply = client.call(&request, OPAQUE, limit).await.map_err(|error| error.to_string())?;
         *self.client.borrow_mut() = Some(client);
         Ok(reply)

@@ -1,10 +1,11 @@
 //! What a handler answers, and the one table from what went wrong to the code and the words a client gets.
 
 use ringmq_shards::shard::AppendError;
-use ringmq_shards::topic::BadName;
+use ringmq_shards::runtime::reader::ReadError;
+use ringmq_shards::topic::{BadName, SystemTopic, TopicMissing};
 
 use crate::remoting::code::ResponseCode;
-use crate::remoting::frame::{Encoding, ResponseWriter};
+use crate::remoting::{Encoding, ResponseWriter};
 use crate::remoting::request::BadRequest;
 
 /// The answer of everything off the hot path.
@@ -70,6 +71,54 @@ impl Refusal {
 impl From<Refusal> for Response {
     fn from(refusal: Refusal) -> Response {
         Response { code: refusal.code, remark: Some(refusal.remark), fields: refusal.fields, body: Vec::new() }
+    }
+}
+
+impl Refusal {
+    pub fn stopping() -> Refusal {
+        Refusal::new(ResponseCode::ServiceNotAvailable, "the broker is stopping; ask another one".to_owned())
+    }
+}
+
+impl From<BadRequest> for Refusal {
+    fn from(bad: BadRequest) -> Refusal {
+        Refusal::new(ResponseCode::SystemError, bad.to_string())
+    }
+}
+
+impl From<BadName<'_>> for Refusal {
+    fn from(bad: BadName<'_>) -> Refusal {
+        Refusal::new(ResponseCode::InvalidParameter, bad.to_string())
+    }
+}
+
+impl From<TopicMissing<'_>> for Refusal {
+    fn from(missing: TopicMissing<'_>) -> Refusal {
+        Refusal::new(ResponseCode::TopicNotExist, missing.to_string())
+    }
+}
+
+impl From<SystemTopic> for Refusal {
+    fn from(system: SystemTopic) -> Refusal {
+        Refusal::new(ResponseCode::InvalidParameter, system.to_string())
+    }
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Refusal {
+        let code = match &error {
+            AppendError::NoRoom => ResponseCode::SystemBusy,
+            AppendError::NoTopic { .. } => ResponseCode::TopicNotExist,
+            AppendError::BadBatch(_) | AppendError::TooLarge { .. } => ResponseCode::MessageIllegal,
+            AppendError::DiskFull(_) | AppendError::Poisoned { .. } => ResponseCode::ServiceNotAvailable,
+        };
+        Refusal::new(code, error.to_string())
+    }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Refusal {
+        Refusal::new(ResponseCode::SystemError, error.to_string())
     }
 }
 

@@ -10,28 +10,19 @@ use std::rc::Rc;
 
 use ringmq_shards::record::NewMessage;
 use ringmq_shards::runtime::{self, Lane};
-use ringmq_shards::topic;
+use ringmq_shards::topic::{self, TopicName};
 
 use super::ack::{Ticket, UniqueKey};
+use super::changes::Wanted;
 use super::core::{Core, Offered};
 use super::properties;
 use super::response::{Refusal, write_refusal};
-use super::settings;
 use crate::net::{Connection, Flow};
 use crate::remoting::code::ResponseCode;
-use crate::remoting::frame::{Frame, Header};
+use crate::net::owned_frame::OwnedFrame;
 use crate::remoting::message::unique_key;
 use crate::remoting::request::send::SendMessage;
-
-/// Topics that only the broker itself writes.
-const NOT_FOR_CLIENTS: [&str; 6] = [
-    "SCHEDULE_TOPIC_XXXX",
-    "RMQ_SYS_TRANS_HALF_TOPIC",
-    "RMQ_SYS_TRANS_OP_HALF_TOPIC",
-    "TRANS_CHECK_MAX_TIME_TOPIC",
-    "SELF_TEST_TOPIC",
-    "OFFSET_MOVED_EVENT",
-];
+use crate::remoting::{Encoding, Frame, Header};
 
 /// What the checks have found.
 enum Checked {
@@ -43,22 +34,22 @@ enum Checked {
 pub fn send(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>) -> Flow {
     let request = match SendMessage::decode(header) {
         Ok(request) => request,
-        Err(bad) => return refuse(core, connection, header, Refusal::from(bad)),
+        Err(bad) => return refuse(core, connection, frame.encoding, header, Refusal::from(bad)),
     };
     match check(core, &request, frame.body) {
-        Ok(Checked::Ready { queue_id }) => append(core, connection, header, &request, frame.body, queue_id),
+        Ok(Checked::Ready { queue_id }) => append(core, connection, frame, header, &request, queue_id),
         Ok(Checked::UnknownTopic) => {
             create_then_send(core, connection, frame, &request);
             Flow::Taken
         }
-        Err(refusal) => refuse(core, connection, header, refusal),
+        Err(refusal) => refuse(core, connection, frame.encoding, header, refusal),
     }
 }
 
 fn check(core: &Rc<Core>, request: &SendMessage<'_>, body: &[u8]) -> Result<Checked, Refusal> {
     core.accepts_messages()?;
-    topic::validate(request.topic).map_err(Refusal::from)?;
-    if NOT_FOR_CLIENTS.contains(&request.topic) {
+    TopicName::parse(request.topic)?;
+    if topic::send_is_forbidden(request.topic) {
         return Err(Refusal::new(
             ResponseCode::NoPermission,
             format!("Sending message to topic[{}] is forbidden.", request.topic),
@@ -109,7 +100,7 @@ fn check_message(core: &Core, request: &SendMessage<'_>, body: &[u8]) -> Result<
     if let Some(why) = properties::unserved(request.properties.as_bytes()) {
         return Err(Refusal::new(ResponseCode::MessageIllegal, why.into()));
     }
-    if request.batch && request.topic.starts_with(topic::RETRY_PREFIX) {
+    if request.batch && TopicName::parse(request.topic).is_ok_and(TopicName::is_retry) {
         return Err(Refusal::new(ResponseCode::MessageIllegal, "batch request does not support retry group ".to_string() + request.topic));
     }
     Ok(())
@@ -118,9 +109,9 @@ fn check_message(core: &Core, request: &SendMessage<'_>, body: &[u8]) -> Result<
 fn append(
     core: &Rc<Core>,
     connection: &Rc<Connection>,
+    frame: &Frame<'_>,
     header: &Header<'_>,
     request: &SendMessage<'_>,
-    body: &[u8],
     queue_id: u32,
 ) -> Flow {
     let mut composed = core.scratch.borrow_mut();
@@ -131,7 +122,7 @@ fn append(
         None if request.batch => "",
         None => {
             made_key = unique_key::create(runtime::now(), runtime::random());
-            made_key.as_str()
+            std::str::from_utf8(&made_key).expect("hex")
         }
     };
     if !request.batch {
@@ -160,14 +151,14 @@ fn append(
         store_host: core.identity.address,
         reconsume_times: request.reconsume_times.unwrap_or(0),
         prepared_transaction_offset: 0,
-        body,
+        body: frame.body,
         properties: &composed,
     };
     let ticket = Ticket {
         origin: core.id,
         connection: connection.number,
         opaque: header.opaque,
-        encoding: header.encoding,
+        encoding: frame.encoding,
         oneway: header.is_oneway(),
         queue_id,
         unique_key: UniqueKey::new(unique_key),
@@ -182,20 +173,21 @@ fn append(
 fn create_then_send(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, request: &SendMessage<'_>) {
     let in_flight = connection.begin();
     let core = core.clone();
-    let frame = frame.to_owned();
-    let wanted = settings::WantedTopic {
+    let frame = OwnedFrame::copy(frame);
+    let wanted = Wanted::FirstSend {
         topic: request.topic.to_owned(),
         default_topic: request.default_topic.to_owned(),
         default_queue_nums: request.default_topic_queue_nums,
+        unit_mode: request.unit_mode,
     };
     let _detached = runtime::spawn(Lane::Network, async move {
         let connection = in_flight.connection();
-        let made = settings::create_topic_for_send(&core, wanted).await;
-        let frame = frame.borrowed();
+        let made = wanted.make(&core).await;
+        let frame = frame.frame();
         let Ok(header) = Header::parse(&frame) else { return };
         match made {
             Err(refusal) => {
-                refuse(&core, connection, &header, refusal);
+                refuse(&core, connection, frame.encoding, &header, refusal);
             }
             Ok(()) => loop {
                 match send(&core, connection, &frame, &header) {
@@ -207,12 +199,12 @@ fn create_then_send(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<
     });
 }
 
-fn refuse(core: &Rc<Core>, connection: &Rc<Connection>, header: &Header<'_>, refusal: Refusal) -> Flow {
+fn refuse(core: &Rc<Core>, connection: &Rc<Connection>, encoding: Encoding, header: &Header<'_>, refusal: Refusal) -> Flow {
     core.counters.refused(refusal.code);
     if !header.is_oneway() {
         // Java's producer reads these fields of every answer to a send, also of a refusal.
         let refusal = refusal.with_field("MSG_REGION", core.identity.region.clone()).with_field("TRACE_ON", "true".into());
-        connection.reply(|out| write_refusal(header.encoding, header.opaque, &refusal, out));
+        connection.reply(|out| write_refusal(encoding, header.opaque, &refusal, out));
     }
     Flow::Taken
 }

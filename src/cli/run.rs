@@ -7,8 +7,14 @@ use crate::admin;
 use crate::config::NodeOptions;
 
 /// Runs until SIGTERM or SIGINT.
+#[cfg(feature = "glommio")]
+pub(super) fn node(node: NodeOptions) -> Result<(), String> {
+    crate::node::run(node)
+}
+
+#[cfg(not(feature = "glommio"))]
 pub(super) fn node(_node: NodeOptions) -> Result<(), String> {
-    Err("this build cannot start a node yet".to_string())
+    Err("this ringmq was built without its io_uring runtime (feature glommio)".to_string())
 }
 
 pub(super) fn store_check(_dir: &Path) -> Result<(), String> {

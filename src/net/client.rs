@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringmq_shards::runtime::{self, net::Stream};
 
-use crate::remoting::frame;
+use crate::remoting::{Header, split};
 
 const READ_BYTES: usize = 16 * 1024;
 
@@ -47,7 +47,7 @@ impl Client {
     }
 
     fn next_frame(&mut self) -> io::Result<Option<Vec<u8>>> {
-        match frame::split(&self.unread) {
+        match split(&self.unread) {
             Ok(Some((_, used))) => Ok(Some(self.unread.drain(..used).collect())),
             Ok(None) => Ok(None),
             Err(bad) => Err(io::Error::new(io::ErrorKind::InvalidData, bad.to_string())),
@@ -62,6 +62,6 @@ impl Drop for Client {
 }
 
 fn is_reply_to(reply: &[u8], opaque: i32) -> bool {
-    let Ok(Some((frame, _))) = frame::split(reply) else { return false };
-    frame::Header::parse(&frame).is_ok_and(|header| header.is_response() && header.opaque == opaque)
+    let Ok(Some((frame, _))) = split(reply) else { return false };
+    Header::parse(&frame).is_ok_and(|header| header.is_response() && header.opaque == opaque)
 }

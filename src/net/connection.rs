@@ -20,7 +20,7 @@ use super::budget::{Budget, Grant};
 use super::log_limit::LogLimit;
 use super::read_buffer::ReadBuffer;
 use super::{Connections, Flow, Service};
-use crate::remoting::frame::{self, BadFrame};
+use crate::remoting::{self, BadFrame};
 
 /// Replies that may wait for a client before we stop reading from it.
 const OUT_BYTES_HIGH: usize = 1 << 20;
@@ -108,8 +108,8 @@ impl Shared {
 
 impl Connection {
     /// Takes a connected stream into the core's table and serves it until it ends.
-    pub fn serve<S: Service>(stream: Stream, service: Rc<S>, shared: Rc<Shared>) -> std::io::Result<Rc<Connection>> {
-        let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+    pub fn serve<S: Service>(stream: Stream, service: Rc<S>, shared: Rc<Shared>) -> Rc<Connection> {
+        let (peer, local) = (stream.peer_addr(), stream.local_addr());
         let connection = shared.connections.insert(|number| Connection {
             number,
             peer,
@@ -133,7 +133,7 @@ impl Connection {
             service.closed(&reader);
             shared.connections.remove(reader.number);
         });
-        Ok(connection)
+        connection
     }
 
     /// Appends whole reply frames; they leave when this pass is over.
@@ -232,9 +232,9 @@ impl Connection {
     /// when the connection is to end.
     async fn take_frames<S: Service>(self: &Rc<Self>, buffer: &mut ReadBuffer, service: &Rc<S>, shared: &Rc<Shared>) -> Option<usize> {
         loop {
-            let (frame, used) = match frame::split(buffer.unread()) {
+            let (frame, used) = match remoting::split(buffer.unread()) {
                 Ok(Some(whole)) => whole,
-                Ok(None) => return Some(frame::announced(buffer.unread())),
+                Ok(None) => return Some(announced(buffer.unread())),
                 Err(bad) => {
                     self.complain_frame(shared, &bad);
                     return None;
@@ -291,6 +291,11 @@ impl Connection {
             tracing::warn!(peer = %self.peer, left_out, "closed: {bad}");
         }
     }
+}
+
+/// The bytes of the frame that has begun, as far as its length has come; it was checked when the frame was split.
+fn announced(begun: &[u8]) -> usize {
+    begun.first_chunk::<4>().map_or(0, |length| 4 + i32::from_be_bytes(*length).max(0) as usize)
 }
 
 /// A request that is still to be answered.

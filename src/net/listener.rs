@@ -35,9 +35,7 @@ pub fn listen<S: Service>(
                     stream.close();
                 }
                 Ok(stream) => {
-                    if let Err(error) = Connection::serve(stream, service.clone(), shared.clone()) {
-                        tracing::debug!(%error, "a connection ended before it was served");
-                    }
+                    Connection::serve(stream, service.clone(), shared.clone());
                 }
                 Err(error) => {
                     if let Some(left_out) = shared.refused.pass() {

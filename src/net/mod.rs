@@ -9,6 +9,7 @@ pub mod connection;
 pub mod connections;
 pub mod listener;
 pub mod log_limit;
+pub mod owned_frame;
 mod read_buffer;
 
 pub use connection::{Connection, ConnectionNumber};
@@ -16,7 +17,7 @@ pub use connections::Connections;
 
 use std::rc::Rc;
 
-use crate::remoting::frame::Frame;
+use crate::remoting::Frame;
 
 /// Whoever answers the frames of a listener: the broker or the name server on this core.
 pub trait Service: 'static {

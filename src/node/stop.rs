@@ -15,14 +15,14 @@ pub struct Stop(Arc<Board>);
 
 struct Board {
     told: AtomicBool,
-    /// Cores that have nothing left to do for others.
-    settled: AtomicU16,
+    /// Cores that have nothing left to do for others, and those that are done.
+    settled: [AtomicU16; 2],
     cores: u16,
 }
 
 impl Stop {
     pub fn new(cores: u16) -> Stop {
-        Stop(Arc::new(Board { told: AtomicBool::new(false), settled: AtomicU16::new(0), cores }))
+        Stop(Arc::new(Board { told: AtomicBool::new(false), settled: [AtomicU16::new(0), AtomicU16::new(0)], cores }))
     }
 
     pub fn tell(&self) {
@@ -42,8 +42,18 @@ impl Stop {
 
     /// This core has nothing left to do for others; returns when none has.
     pub async fn settle(&self) {
-        self.0.settled.fetch_add(1, Ordering::AcqRel);
-        while self.0.settled.load(Ordering::Acquire) < self.0.cores {
+        self.meet(0).await;
+    }
+
+    /// This core is done; returns when all are.
+    pub async fn settle_again(&self) {
+        self.meet(1).await;
+    }
+
+    async fn meet(&self, place: usize) {
+        let settled = &self.0.settled[place];
+        settled.fetch_add(1, Ordering::AcqRel);
+        while settled.load(Ordering::Acquire) < self.0.cores {
             runtime::sleep(LOOK).await;
         }
     }

@@ -18,6 +18,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
+use sync_wrapper::SyncWrapper;
+
 use super::channel::{Inlet, Outlet, Receiver, Sender};
 use super::local::{Signal, SlotSetter, slot};
 use super::{Lane, spawn};
@@ -38,9 +40,9 @@ pub trait Request<W>: Send + 'static {
 /// The hot path across cores: what is neither boxed nor awaited.
 pub trait Crossing: 'static {
     /// A message for a queue of the receiving core.
-    type Append: Send + 'static;
+    type Append: Send + Sync + 'static;
     /// What became of one.
-    type Acked: Send + 'static;
+    type Acked: Send + Sync + 'static;
 
     fn append_arrived(self: &Rc<Self>, from: ShardId, append: Self::Append);
     fn acked_arrived(self: &Rc<Self>, acked: Self::Acked);
@@ -64,8 +66,8 @@ impl<W: 'static, R: Request<W>> Ask<W> for R {
 enum Parcel<W: Crossing> {
     Append(W::Append),
     Acked(W::Acked),
-    Ask { number: u32, ask: Box<dyn Ask<W>> },
-    Answer { number: u32, answer: Box<dyn Any + Send> },
+    Ask { number: u32, ask: SyncWrapper<Box<dyn Ask<W>>> },
+    Answer { number: u32, answer: SyncWrapper<Box<dyn Any + Send>> },
 }
 
 /// The channel ends of one core, made before any core runs.
@@ -166,7 +168,7 @@ impl<W: Crossing> Mesh<W> {
         peer.reserve().await;
         let (setter, waiter) = slot();
         let number = peer.asks.borrow_mut().put(setter);
-        peer.put(Parcel::Ask { number, ask: Box::new(request) });
+        peer.put(Parcel::Ask { number, ask: SyncWrapper::new(Box::new(request)) });
         let answer = waiter.await?;
         Some(*answer.downcast::<R::Reply>().expect("the answer is of the request's own type"))
     }
@@ -267,15 +269,15 @@ fn arrived<W: Crossing>(parcel: Parcel<W>, from: ShardId, core: &Rc<W>, mesh_of:
         Parcel::Ask { number, ask } => {
             let core = core.clone();
             let _detached = spawn(Lane::Mesh, async move {
-                let answer = ask.serve(core.clone()).await;
-                mesh_of(&core).peer(from).put(Parcel::Answer { number, answer });
+                let answer = ask.into_inner().serve(core.clone()).await;
+                mesh_of(&core).peer(from).put(Parcel::Answer { number, answer: SyncWrapper::new(answer) });
             });
         }
         Parcel::Answer { number, answer } => {
             let peer = mesh_of(core).peer(from);
             peer.release();
             let setter = peer.asks.borrow_mut().take(number);
-            setter.set(answer);
+            setter.set(answer.into_inner());
         }
     }
 }

@@ -76,3 +76,12 @@ pub fn is_direct(file: RawFd) -> io::Result<bool> {
     }
     Ok(flags & libc::O_DIRECT != 0)
 }
+
+/// A panic anywhere stops the process: an executor that ended alone would leave the others serving half a broker.
+pub fn abort_on_panic() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        print(info);
+        std::process::abort();
+    }));
+}

@@ -1,0 +1,122 @@
+//! A node as a process: its executors, its output, its signals.
+//!
+//! Before: `cli::run`; after: `node::start` on each core.
+
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ringmq_shards::log::StoreMeta;
+use ringmq_shards::runtime::glommio::{CoreSpec, launch};
+use ringmq_shards::runtime::{mesh, system};
+use ringmq_shards::types::ShardId;
+
+use super::start::{self, CorePlan, CoreReady};
+use super::stop::Stop;
+use super::store;
+use crate::config::NodeOptions;
+use crate::preflight::Machine;
+use crate::preflight::banner::{self, StoreFacts};
+
+/// Memory that each ring registers for reads, within the usual 8 MiB memlock limit for some cores.
+const IO_MEMORY: usize = 1 << 20;
+/// A stop that takes longer is given up.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// Runs until SIGTERM or SIGINT.
+pub fn run(mut options: NodeOptions) -> Result<(), String> {
+    let began = Instant::now();
+    // Before any thread starts: all inherit the mask.
+    system::block_stop_signals();
+    system::abort_on_panic();
+    let store = if options.roles.broker { Some(open_store(&options)?) } else { None };
+    let cores = store.map_or(1, |store| store.shards);
+    if let Some(store) = store {
+        options.shards = store.shards;
+        options.routing = store.routing;
+    }
+    let stop = Stop::new(cores);
+    let (ready, readies) = mpsc::channel();
+    let mut threads = Vec::new();
+    for (id, ends) in mesh::mesh(cores).into_iter().enumerate() {
+        let ready = ready.clone();
+        let (options, stop) = (options.clone(), stop.clone());
+        let cpu = options.cores[id % options.cores.len()];
+        let spec = CoreSpec { name: format!("shard-{id}"), cpu: Some(cpu), io_memory: IO_MEMORY };
+        let main = move || {
+            let plan = CorePlan {
+                id: ShardId(id as u16),
+                options,
+                store,
+                ends,
+                stop,
+                ready: Box::new(move |started| _ = ready.send(started)),
+            };
+            start::run(plan)
+        };
+        threads.push(launch(spec, main).map_err(|error| format!("core {cpu} cannot be used: {error}"))?);
+    }
+    drop(ready);
+    let started: Vec<CoreReady> = readies.iter().take(usize::from(cores)).collect::<Result<_, _>>()?;
+    if started.len() < usize::from(cores) {
+        return Err("a core ended before it was ready".to_owned());
+    }
+    print_start(&options, store, &started, began.elapsed());
+    let signal = system::wait_for_stop();
+    tracing::info!(signal, "stopping");
+    stop.tell();
+    join(threads)
+}
+
+/// On an executor of its own, before the cores look into the folder.
+fn open_store(options: &NodeOptions) -> Result<StoreMeta, String> {
+    let (sender, receiver) = mpsc::channel();
+    let options = options.clone();
+    let spec = CoreSpec { name: "store".into(), cpu: None, io_memory: IO_MEMORY };
+    let thread = launch(spec, move || async move {
+        let _ = sender.send(store::open_or_create(&options).await.map_err(|error| error.to_string()));
+    });
+    let thread = thread.map_err(|error| format!("an io_uring executor cannot be made: {error}; run `ringmq check`"))?;
+    let opened = receiver.recv().map_err(|_| "the store cannot be opened".to_owned())?;
+    thread.join().map_err(|_| "the store cannot be opened".to_owned())?;
+    opened
+}
+
+fn print_start(options: &NodeOptions, store: Option<StoreMeta>, started: &[CoreReady], elapsed: Duration) {
+    let facts = StoreFacts {
+        block_unit: store.map(|store| store.block_unit),
+        shards: store.map_or(1, |store| store.shards),
+        sync: format!("write + fdatasync, {} in flight", options.settings.pipeline_depth.unwrap_or(start::PIPELINE_DEPTH)),
+    };
+    print!("{}", banner::facts(env!("CARGO_PKG_VERSION"), &Machine::look().kernel, options, &facts));
+    for (shard, ready) in started.iter().enumerate() {
+        if let Some(recovery) = ready.recovery {
+            let mib = recovery.bytes_read as f64 / f64::from(1 << 20);
+            let seconds = recovery.elapsed.as_secs_f64();
+            let torn = if recovery.torn { ", cut a torn tail of writes that nobody was told about" } else { "" };
+            println!(
+                "recovery    shard {shard}: read {mib:.0} MiB in {seconds:.3} s ({:.0} MiB/s), log ends at {}{torn}",
+                mib / seconds.max(1e-6),
+                recovery.end
+            );
+        }
+    }
+    println!("ready       in {} ms", elapsed.as_millis());
+    for line in banner::booted(options) {
+        println!("{line}");
+    }
+}
+
+fn join(threads: Vec<JoinHandle<()>>) -> Result<(), String> {
+    let deadline = Instant::now() + STOP_LIMIT;
+    for thread in threads {
+        while !thread.is_finished() {
+            if Instant::now() > deadline {
+                return Err(format!("not stopped within {} s; what was acknowledged is on disk", STOP_LIMIT.as_secs()));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        thread.join().map_err(|_| "a core ended badly".to_owned())?;
+    }
+    Ok(())
+}
