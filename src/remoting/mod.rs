@@ -20,6 +20,7 @@ mod golden;
 mod header;
 pub mod json;
 pub mod language;
+pub mod message;
 pub mod request;
 pub mod sysflag;
 pub mod version;
