@@ -21,7 +21,7 @@ use super::response::{Refusal, write_refusal};
 use crate::net::ConnectionNumber;
 use crate::remoting::code::ResponseCode;
 use crate::remoting::{Encoding, ResponseWriter};
-use crate::remoting::message::id::MessageId;
+use crate::remoting::message::id::OffsetMessageId;
 
 /// Where a reply goes and what it repeats of the request. Plain data, so that it can cross cores.
 #[derive(Clone, Debug)]
@@ -152,7 +152,7 @@ fn write_stored(core: &Core, ticket: &Ticket, stored: &Stored, out: &mut Vec<u8>
     let host = core.identity.address;
     let writer = ResponseWriter::new(out, ticket.encoding, ticket.opaque, ResponseCode::Success.number());
     let writer = match &stored.batch {
-        None => writer.field("msgId", MessageId { host, physical_offset: stored.physical_offset }),
+        None => writer.field("msgId", OffsetMessageId { broker: host, physical_offset: stored.physical_offset }),
         Some(offsets) => writer.field("msgId", MessageIds { host, offsets }),
     };
     writer
@@ -176,7 +176,7 @@ impl std::fmt::Display for MessageIds<'_> {
             if place > 0 {
                 f.write_str(",")?;
             }
-            MessageId { host: self.host, physical_offset: *physical_offset }.fmt(f)?;
+            OffsetMessageId { broker: self.host, physical_offset: *physical_offset }.fmt(f)?;
         }
         Ok(())
     }

@@ -28,6 +28,7 @@ use super::turn::Turn;
 use crate::net::connection::Shared;
 use crate::net::{Connection, Flow, Service};
 use crate::remoting::code::ResponseCode;
+use crate::remoting::message::id::UniqueKeys;
 use crate::remoting::{BadFrame, Frame};
 
 /// How clients know the broker that this core answers for.
@@ -55,6 +56,8 @@ pub struct Core {
     pub carriers: Carriers,
     /// Where a message's properties are put together; one message at a time.
     pub scratch: RefCell<Vec<u8>>,
+    /// For messages that come without a key of their own.
+    pub unique_keys: RefCell<UniqueKeys>,
     /// Set when the node is told to stop: nothing new is promised.
     pub stopping: Cell<bool>,
     /// What other cores' groups want, for pulls that arrive here.

@@ -168,7 +168,7 @@ fn check(core: &Core, header: &Header<'_>) -> Result<(PullFrom, i32, i32), Refus
             hold_millis,
         },
         group: request.consumer_group.to_owned(),
-        commit_offset: (request.sys_flag & flag::COMMIT_OFFSET != 0).then_some(request.commit_offset),
+        commit_offset: request.commit_offset.filter(|_| request.sys_flag & flag::COMMIT_OFFSET != 0),
     };
     Ok((pull, topic.sys_flag, group.group_sys_flag))
 }

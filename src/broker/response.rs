@@ -82,7 +82,7 @@ impl Refusal {
 
 impl From<BadRequest> for Refusal {
     fn from(bad: BadRequest) -> Refusal {
-        Refusal::new(ResponseCode::SystemError, bad.to_string())
+        Refusal::new(bad.code(), bad.to_string())
     }
 }
 

@@ -20,7 +20,7 @@ use super::response::{Refusal, write_refusal};
 use crate::net::{Connection, Flow};
 use crate::remoting::code::ResponseCode;
 use crate::net::owned_frame::OwnedFrame;
-use crate::remoting::message::unique_key;
+use crate::remoting::message::properties::{PROPERTIES_BYTES_MAX, get as find, name};
 use crate::remoting::request::send::SendMessage;
 use crate::remoting::{Encoding, Frame, Header};
 
@@ -88,7 +88,7 @@ fn check_message(core: &Core, request: &SendMessage<'_>, body: &[u8]) -> Result<
     if body.is_empty() {
         return Err(Refusal::new(ResponseCode::SystemError, "the message has no body; send at least one byte".into()));
     }
-    if body.len() > body_bytes_max || request.properties.len() > properties::BYTES_MAX {
+    if body.len() > body_bytes_max || request.properties.len() > PROPERTIES_BYTES_MAX {
         return Err(Refusal::new(
             ResponseCode::MessageIllegal,
             format!(
@@ -117,26 +117,28 @@ fn append(
     let mut composed = core.scratch.borrow_mut();
     let sent = request.properties.as_bytes();
     let made_key;
-    let unique_key = match crate::remoting::message::properties::get(sent, properties::UNIQ_KEY) {
+    let given = find(sent, name::UNIQ_KEY).and_then(|key| std::str::from_utf8(key).ok());
+    let unique_key = match given {
         Some(key) => key,
+        // The messages of a batch have their own.
         None if request.batch => "",
         None => {
-            made_key = unique_key::create(runtime::now(), runtime::random());
-            std::str::from_utf8(&made_key).expect("hex")
+            made_key = core.unique_keys.borrow_mut().next(runtime::now());
+            made_key.as_str()
         }
     };
     if !request.batch {
         let identity = &core.identity;
         let trace_on = if core.settings.borrow().trace_on { "true" } else { "false" };
         let added = [
-            ("MSG_REGION", identity.region.as_str()),
-            ("TRACE_ON", trace_on),
-            ("CLUSTER", identity.cluster.as_str()),
-            (properties::UNIQ_KEY, unique_key),
+            (name::MSG_REGION, identity.region.as_str()),
+            (name::TRACE_ON, trace_on),
+            (name::CLUSTER, identity.cluster.as_str()),
+            (name::UNIQ_KEY, unique_key),
         ];
-        let is_new = crate::remoting::message::properties::get(sent, properties::UNIQ_KEY).is_none();
-        properties::compose(sent, if is_new { &added } else { &added[..3] }, &mut composed);
-        if composed.len() > properties::BYTES_MAX {
+        let added = if given.is_some() { &added[..3] } else { &added };
+        properties::compose(sent, added, &mut composed);
+        if composed.len() > PROPERTIES_BYTES_MAX {
             // Only what the broker adds is over the limit: the client's own properties are kept as they came.
             properties::compose(sent, &[], &mut composed);
         }
@@ -149,7 +151,7 @@ fn append(
         born_timestamp: request.born_timestamp,
         born_host: connection.peer,
         store_host: core.identity.address,
-        reconsume_times: request.reconsume_times.unwrap_or(0),
+        reconsume_times: request.reconsume_times,
         prepared_transaction_offset: 0,
         body: frame.body,
         properties: &composed,

@@ -33,6 +33,7 @@ use crate::broker::registration::Advertised;
 use crate::broker::settings_sync;
 use crate::config::{self, NodeOptions, Settings, VIP_PORT_BELOW};
 use crate::net::connection::Shared;
+use crate::remoting::message::id::UniqueKeys;
 use crate::net::listener;
 
 /// The parts of the memory budget, in percent; the rest is for what is not counted.
@@ -174,6 +175,7 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
         arrivals: Default::default(),
         carriers: Default::default(),
         scratch: RefCell::default(),
+        unique_keys: RefCell::new(UniqueKeys::new(advertised, std::process::id(), runtime::random() as u32)),
         stopping: Cell::new(false),
         group_views: RefCell::new(GroupViews::new()),
         members: RefCell::new(Members::new(Limits::default())),
