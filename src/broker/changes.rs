@@ -52,6 +52,11 @@ impl Wanted {
         core.mesh.ask(home, core, self).await.unwrap_or_else(|| Err(Refusal::stopping()))
     }
 
+    /// Whether it could be made as things are here now.
+    pub fn check(&self, core: &Core) -> Result<(), Refusal> {
+        self.decide(&core.live.state.borrow(), runtime::now()).map(drop)
+    }
+
     /// The changes that are still to be made, given what is.
     fn decide(&self, shard: &Shard, now: Millis) -> Result<Vec<Change>, Refusal> {
         let change = match self {

@@ -58,6 +58,8 @@ pub struct Core {
     pub scratch: RefCell<Vec<u8>>,
     /// For messages that come without a key of their own.
     pub unique_keys: RefCell<UniqueKeys>,
+    /// Numbers of requests that the broker itself sends to clients.
+    pub opaques: Cell<i32>,
     /// Set when the node is told to stop: nothing new is promised.
     pub stopping: Cell<bool>,
     /// What other cores' groups want, for pulls that arrive here.
@@ -88,6 +90,13 @@ impl Core {
             return Err(Refusal::new(ResponseCode::ServiceNotAvailable, remark));
         }
         Ok(())
+    }
+
+    /// The number of the next request to a client.
+    pub fn next_opaque(&self) -> i32 {
+        let opaque = self.opaques.get();
+        self.opaques.set(opaque.wrapping_add(1) & i32::MAX);
+        opaque
     }
 
     /// brokerPermission: what this broker allows at all.

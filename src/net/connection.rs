@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use ringmq_shards::runtime::local::Signal;
 use ringmq_shards::runtime::{self, Lane, net::Stream};
+use ringmq_shards::types::ShardId;
 
 use super::budget::{Budget, Grant};
 use super::log_limit::LogLimit;
@@ -51,8 +52,8 @@ pub struct Connection {
     ending: Cell<Ending>,
     last_read: Cell<Duration>,
     writing_since: Cell<Option<Duration>>,
-    /// What the service remembers of this connection: the groups it has joined.
-    pub groups: RefCell<Vec<String>>,
+    /// What the service remembers of this connection: the cores where it has joined a group.
+    pub joined: RefCell<Vec<ShardId>>,
 }
 
 struct Out {
@@ -122,7 +123,7 @@ impl Connection {
             ending: Cell::new(Ending::Open),
             last_read: Cell::new(runtime::uptime()),
             writing_since: Cell::new(None),
-            groups: RefCell::default(),
+            joined: RefCell::default(),
         });
         let writer = connection.clone();
         let _detached = runtime::spawn(Lane::Network, async move { writer.write_replies().await });

@@ -176,6 +176,7 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
         carriers: Default::default(),
         scratch: RefCell::default(),
         unique_keys: RefCell::new(UniqueKeys::new(advertised, std::process::id(), runtime::random() as u32)),
+        opaques: Cell::new(0),
         stopping: Cell::new(false),
         group_views: RefCell::new(GroupViews::new()),
         members: RefCell::new(Members::new(Limits::default())),
