@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use ringmq_shards::data_version::DataVersion;
 use ringmq_shards::group::{GroupViews, Members, QueueLocks};
 use ringmq_shards::placement::Placement;
 use ringmq_shards::record::NewMessage;
@@ -22,6 +23,7 @@ use super::counters::Counters;
 use super::crossing::{Arrivals, Carriers, Parcel};
 use super::dispatch;
 use crate::config::Settings;
+use super::rates::Rates;
 use super::registrar::Registrar;
 use super::response::Refusal;
 use super::turn::Turn;
@@ -50,7 +52,10 @@ pub struct Core {
     pub mesh: Mesh<Core>,
     pub net: Rc<Shared>,
     pub settings: RefCell<Rc<Settings>>,
+    /// Changes with the settings, on every core alike.
+    pub settings_version: Cell<DataVersion>,
     pub counters: Counters,
+    pub rates: RefCell<Rates>,
     pub acks: Acks,
     pub arrivals: Arrivals,
     pub carriers: Carriers,

@@ -13,7 +13,7 @@ use ringmq_shards::runtime::{self, Lane};
 
 use super::core::Core;
 use super::response::{Refusal, Response};
-use super::{pull, send};
+use super::{client, config, group, lock, offset, pull, send, stats, topic, view};
 use crate::net::connection::InFlight;
 use crate::net::{Connection, Flow};
 use crate::remoting::code::{RequestCode, ResponseCode};
@@ -56,6 +56,38 @@ pub fn handler(code: RequestCode) -> Option<Handler> {
     Some(match code {
         RequestCode::SendMessage | RequestCode::SendMessageV2 | RequestCode::SendBatchMessage => Inline(send::send),
         RequestCode::PullMessage | RequestCode::LitePullMessage => Inline(pull::pull),
+
+        RequestCode::HeartBeat => Task(|call| Box::pin(client::heartbeat(call))),
+        RequestCode::UnregisterClient => Task(|call| Box::pin(client::unregister(call))),
+        RequestCode::GetConsumerListByGroup => Task(|call| Box::pin(client::consumer_list(call))),
+        RequestCode::CheckClientConfig => Task(|call| Box::pin(client::check_config(call))),
+
+        RequestCode::QueryConsumerOffset => Task(|call| Box::pin(offset::query(call))),
+        RequestCode::UpdateConsumerOffset => Task(|call| Box::pin(offset::update(call))),
+        RequestCode::SearchOffsetByTimestamp => Task(|call| Box::pin(offset::search(call))),
+        RequestCode::GetMaxOffset => Task(|call| Box::pin(offset::max(call))),
+        RequestCode::GetMinOffset => Task(|call| Box::pin(offset::min(call))),
+        RequestCode::GetEarliestMsgStoretime => Task(|call| Box::pin(offset::earliest(call))),
+        RequestCode::ViewMessageById => Task(|call| Box::pin(view::by_id(call))),
+
+        RequestCode::UpdateAndCreateTopic => Task(|call| Box::pin(topic::put(call))),
+        RequestCode::UpdateAndCreateTopicList => Task(|call| Box::pin(topic::put_list(call))),
+        RequestCode::DeleteTopicInBroker => Task(|call| Box::pin(topic::delete(call))),
+        RequestCode::GetAllTopicConfig => Task(|call| Box::pin(topic::all(call))),
+        RequestCode::GetTopicConfig => Task(|call| Box::pin(topic::get(call))),
+        RequestCode::GetTopicStatsInfo => Task(|call| Box::pin(stats::topic(call))),
+
+        RequestCode::UpdateAndCreateSubscriptiongroup => Task(|call| Box::pin(group::put(call))),
+        RequestCode::GetAllSubscriptiongroupConfig => Task(|call| Box::pin(group::all(call))),
+        RequestCode::GetSubscriptiongroupConfig => Task(|call| Box::pin(group::get(call))),
+        RequestCode::DeleteSubscriptiongroup => Task(|call| Box::pin(group::delete(call))),
+
+        RequestCode::LockBatchMq => Task(|call| Box::pin(lock::lock(call))),
+        RequestCode::UnlockBatchMq => Task(|call| Box::pin(lock::unlock(call))),
+
+        RequestCode::UpdateBrokerConfig => Task(|call| Box::pin(config::update(call))),
+        RequestCode::GetBrokerConfig => Task(|call| Box::pin(config::get(call))),
+        RequestCode::GetBrokerRuntimeInfo => Task(|call| Box::pin(stats::runtime(call))),
 
         _ => return None,
     })

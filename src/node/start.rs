@@ -10,7 +10,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringmq_shards::group::{GroupRules, GroupViews, Limits, Members, QueueLocks};
+use ringmq_shards::data_version::DataVersion;
+use ringmq_shards::group::{GroupViews, Limits, Members, QueueLocks};
 use ringmq_shards::log::{Flush, LogOptions, StoreMeta};
 use ringmq_shards::placement::{Placement, Routing};
 use ringmq_shards::queue::QueueLimits;
@@ -21,12 +22,13 @@ use ringmq_shards::runtime::open::{ShardOptions, open};
 use ringmq_shards::runtime::recover::Recovery;
 use ringmq_shards::runtime::{self, Task};
 use ringmq_shards::shard::AppendError;
-use ringmq_shards::topic::{Perm, TopicRules};
+use ringmq_shards::topic::Perm;
 use ringmq_shards::types::{LogPosition, ShardId};
 
 use super::name_server;
 use super::stop::Stop;
 use super::store::shard_dir;
+use crate::broker::config as broker_config;
 use crate::broker::core::{Core, Identity};
 use crate::broker::registrar::Registrar;
 use crate::broker::registration::Advertised;
@@ -129,6 +131,7 @@ async fn start(
     }
     listener::sweep(core.net.clone());
     crate::broker::client::start(&core);
+    crate::broker::stats::start(&core);
     let settings = core.clone();
     core.live.retain(move || retention(&settings.settings.borrow()));
     let (_, address) = broker_of(options, id);
@@ -176,6 +179,8 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
         carriers: Default::default(),
         scratch: RefCell::default(),
         unique_keys: RefCell::new(UniqueKeys::new(advertised, std::process::id(), runtime::random() as u32)),
+        settings_version: Cell::new(DataVersion::first(runtime::now())),
+        rates: RefCell::default(),
         opaques: Cell::new(0),
         stopping: Cell::new(false),
         group_views: RefCell::new(GroupViews::new()),
@@ -229,24 +234,12 @@ fn shard_options(id: ShardId, options: &NodeOptions, store: StoreMeta, placement
             },
         },
         placement,
-        topics: topic_rules(settings, broker),
-        groups: GroupRules { auto_create: settings.auto_create_group, ..GroupRules::default() },
+        topics: broker_config::topic_rules(settings, broker),
+        groups: broker_config::group_rules(settings),
         queues: QueueLimits { index_bytes_max: part(INDEX_PERCENT) / 2, page_bytes_max: part(PAGES_PERCENT).max(1 << 20) },
         tail_bytes_max: part(TAIL_PERCENT),
         offsets_max: OFFSETS_MAX,
         pulls_max: PULLS_MAX,
-    }
-}
-
-pub fn topic_rules(settings: &Settings, broker: &str) -> TopicRules {
-    TopicRules {
-        auto_create: settings.auto_create_topic,
-        default_queues: settings.default_topic_queues,
-        trace_topic: settings.trace_topic.then(|| settings.trace_topic_name.clone()),
-        cluster_topic: settings.cluster_topic,
-        broker_topic: settings.broker_topic,
-        protect_system_topics: settings.protect_system_topics,
-        ..TopicRules::new(&settings.cluster_name, broker)
     }
 }
 

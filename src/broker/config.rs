@@ -1,0 +1,126 @@
+//! UPDATE_BROKER_CONFIG (25) and GET_BROKER_CONFIG (26): the broker's properties, read and changed while it runs.
+//!
+//! A change is decided at the home of settings, one at a time, and taken by every core before it is answered. It is not
+//! written into the broker's file: whoever wants it to last changes the file too.
+//!
+//! Before: `broker::dispatch`; after: `config::Settings`, `shards::topic::rules`, `broker::registrar`.
+
+use std::rc::Rc;
+
+use ringmq_shards::data_version::DataVersion;
+use ringmq_shards::group::GroupRules;
+use ringmq_shards::runtime::{self, mesh::Request};
+use ringmq_shards::topic::TopicRules;
+
+use super::core::Core;
+use super::dispatch::Call;
+use super::everywhere::ask_all;
+use super::response::{Refusal, Response};
+use crate::config::{Settings, UpdateRefused, java_properties, show};
+use crate::remoting::code::ResponseCode;
+use crate::remoting::json::{Dialect, Writer};
+use crate::remoting::request::topic_config::write_version;
+
+/// Never changed by a request, whatever configBlackList says: where the broker's own files are.
+const NEVER_CHANGED: [&str; 3] = ["configBlackList", "brokerConfigPath", "rocketmqHome"];
+
+pub async fn get(call: Call) -> Result<Response, Refusal> {
+    let core = &call.core;
+    let body = show::key_values(&core.settings.borrow().properties());
+    let mut version = Vec::new();
+    write_version(core.settings_version.get(), &mut Writer::new(&mut version, Dialect::Fastjson));
+    let version = String::from_utf8(version).expect("numbers in JSON");
+    Ok(Response::success().with_field("version", version).with_body(body))
+}
+
+pub async fn update(call: Call) -> Result<Response, Refusal> {
+    let core = &call.core;
+    let entries = java_properties::parse(&String::from_utf8_lossy(call.body()))
+        .map_err(|bad| Refusal::new(ResponseCode::SystemError, bad.to_string()))?;
+    let changes: Vec<(String, String)> = entries.into_iter().map(|entry| (entry.key, entry.value)).collect();
+    if changes.is_empty() {
+        return Ok(Response::success());
+    }
+    let home = core.placement.settings(core.id);
+    core.mesh.ask(home, core, Update(changes)).await.ok_or_else(Refusal::stopping)??;
+    Ok(Response::success())
+}
+
+/// At the home: some properties get other values.
+struct Update(Vec<(String, String)>);
+
+impl Request<Core> for Update {
+    type Reply = Result<(), Refusal>;
+
+    async fn serve(self, core: Rc<Core>) -> Self::Reply {
+        let _turn = core.changes_turn.take().await;
+        if self.0.iter().any(|(name, _)| NEVER_CHANGED.contains(&name.as_str())) {
+            return Err(black_listed());
+        }
+        let settings = core.settings.borrow().update(&self.0)?;
+        let version = core.settings_version.get().next(runtime::now());
+        let permission_before = core.permission();
+        ask_all(&core, Take { settings, version }).await;
+        let permission = core.permission();
+        if permission != permission_before
+            && let Some(registrar) = &*core.registrar.borrow()
+        {
+            registrar.readvertise(|advertised| advertised.permission = permission);
+        }
+        for (name, value) in &self.0 {
+            tracing::info!("changed by a request: {name}={value}");
+        }
+        Ok(())
+    }
+}
+
+/// At every core: the settings from now on.
+#[derive(Clone)]
+struct Take {
+    settings: Settings,
+    version: DataVersion,
+}
+
+impl Request<Core> for Take {
+    type Reply = ();
+
+    async fn serve(self, core: Rc<Core>) {
+        let mut shard = core.live.state.borrow_mut();
+        shard.topics.set_rules(topic_rules(&self.settings, &core.identity.name));
+        shard.groups.set_rules(group_rules(&self.settings));
+        core.settings_version.set(self.version);
+        core.settings.replace(Rc::new(self.settings));
+    }
+}
+
+/// What the properties say about topics.
+pub fn topic_rules(settings: &Settings, broker: &str) -> TopicRules {
+    TopicRules {
+        auto_create: settings.auto_create_topic,
+        default_queues: settings.default_topic_queues,
+        trace_topic: settings.trace_topic.then(|| settings.trace_topic_name.clone()),
+        cluster_topic: settings.cluster_topic,
+        broker_topic: settings.broker_topic,
+        protect_system_topics: settings.protect_system_topics,
+        ..TopicRules::new(&settings.cluster_name, broker)
+    }
+}
+
+/// What the properties say about groups.
+pub fn group_rules(settings: &Settings) -> GroupRules {
+    GroupRules { auto_create: settings.auto_create_group, ..GroupRules::default() }
+}
+
+fn black_listed() -> Refusal {
+    Refusal::new(ResponseCode::NoPermission, "Can not update config in black list.".to_owned())
+}
+
+impl From<UpdateRefused> for Refusal {
+    fn from(refused: UpdateRefused) -> Refusal {
+        match refused {
+            UpdateRefused::BlackListed(_) => black_listed(),
+            UpdateRefused::Invalid(errors) => Refusal::new(ResponseCode::SystemError, errors.to_string()),
+            UpdateRefused::Relation(why) => Refusal::new(ResponseCode::SystemError, why),
+        }
+    }
+}
