@@ -16,7 +16,7 @@ use super::core::Core;
 use super::dispatch::Call;
 use super::everywhere::ask_all;
 use super::response::{Refusal, Response};
-use crate::config::{Settings, UpdateRefused, java_properties, show};
+use crate::config::{Origin, Property, Settings, UpdateRefused, java_properties, show};
 use crate::remoting::code::ResponseCode;
 use crate::remoting::json::{Dialect, Writer};
 use crate::remoting::request::topic_config::write_version;
@@ -26,11 +26,27 @@ const NEVER_CHANGED: [&str; 3] = ["configBlackList", "brokerConfigPath", "rocket
 
 pub async fn get(call: Call) -> Result<Response, Refusal> {
     let core = &call.core;
-    let body = show::key_values(&core.settings.borrow().properties());
+    let body = show::key_values(&properties(core));
     let mut version = Vec::new();
     write_version(core.settings_version.get(), &mut Writer::new(&mut version, Dialect::Fastjson));
     let version = String::from_utf8(version).expect("numbers in JSON");
     Ok(Response::success().with_field("version", version).with_body(body))
+}
+
+/// With what was worked out at start (an empty brokerName is the host's), and in direct routing the shard's own name and port.
+fn properties(core: &Core) -> Vec<(Property, String, Origin)> {
+    let mut properties = core.settings.borrow().properties();
+    let store = core.live.log.options.dir.parent().unwrap_or(&core.live.log.options.dir);
+    for (property, value, _) in &mut properties {
+        match property.name {
+            "brokerName" => value.clone_from(&core.identity.name),
+            "brokerIP1" => *value = core.identity.address.ip().to_string(),
+            "listenPort" => *value = core.identity.address.port().to_string(),
+            "storePathRootDir" => *value = store.display().to_string(),
+            _ => {}
+        }
+    }
+    properties
 }
 
 pub async fn update(call: Call) -> Result<Response, Refusal> {

@@ -13,7 +13,7 @@ use ringmq_shards::runtime::{self, Lane};
 
 use super::core::Core;
 use super::response::{Refusal, Response};
-use super::{client, config, group, lock, offset, pull, send, stats, topic, view};
+use super::{client, config, connections, group, lock, offset, pull, send, stats, topic, view};
 use crate::net::connection::InFlight;
 use crate::net::{Connection, Flow};
 use crate::remoting::code::{RequestCode, ResponseCode};
@@ -60,6 +60,8 @@ pub fn handler(code: RequestCode) -> Option<Handler> {
         RequestCode::HeartBeat => Task(|call| Box::pin(client::heartbeat(call))),
         RequestCode::UnregisterClient => Task(|call| Box::pin(client::unregister(call))),
         RequestCode::GetConsumerListByGroup => Task(|call| Box::pin(client::consumer_list(call))),
+        RequestCode::GetConsumerConnectionList => Task(|call| Box::pin(connections::consumers(call))),
+        RequestCode::GetProducerConnectionList => Task(|call| Box::pin(connections::producers(call))),
         RequestCode::CheckClientConfig => Task(|call| Box::pin(client::check_config(call))),
 
         RequestCode::QueryConsumerOffset => Task(|call| Box::pin(offset::query(call))),
@@ -75,9 +77,11 @@ pub fn handler(code: RequestCode) -> Option<Handler> {
         RequestCode::DeleteTopicInBroker => Task(|call| Box::pin(topic::delete(call))),
         RequestCode::GetAllTopicConfig => Task(|call| Box::pin(topic::all(call))),
         RequestCode::GetTopicConfig => Task(|call| Box::pin(topic::get(call))),
+        RequestCode::GetSystemTopicListFromBroker => Task(|call| Box::pin(topic::system(call))),
         RequestCode::GetTopicStatsInfo => Task(|call| Box::pin(stats::topic(call))),
 
         RequestCode::UpdateAndCreateSubscriptiongroup => Task(|call| Box::pin(group::put(call))),
+        RequestCode::UpdateAndCreateSubscriptiongroupList => Task(|call| Box::pin(group::put_list(call))),
         RequestCode::GetAllSubscriptiongroupConfig => Task(|call| Box::pin(group::all(call))),
         RequestCode::GetSubscriptiongroupConfig => Task(|call| Box::pin(group::get(call))),
         RequestCode::DeleteSubscriptiongroup => Task(|call| Box::pin(group::delete(call))),

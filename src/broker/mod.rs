@@ -4,6 +4,7 @@ pub mod ack;
 pub mod changes;
 pub mod client;
 pub mod config;
+pub mod connections;
 pub mod core;
 pub mod counters;
 pub mod crossing;

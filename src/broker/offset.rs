@@ -143,7 +143,8 @@ pub async fn min(call: Call) -> Result<Response, Refusal> {
         Ends { topic: request.topic.to_owned(), queue_id: request.queue_id as u32 }
     };
     let (min, _) = ask_queue(&call.core, ends).await?;
-    Ok(Response::success().with_field("offset", min))
+    // The original's remark is empty instead of absent.
+    Ok(Response::success().with_remark("").with_field("offset", min))
 }
 
 /// A queue's first offset, and the one behind its last visible message.

@@ -9,7 +9,7 @@
 use std::rc::Rc;
 
 use ringmq_shards::filter::TagFilter;
-use ringmq_shards::group::{GroupLookup, SubscriptionGroupConfig};
+use ringmq_shards::group::{GroupLookup, MessageModel, SubscriptionGroupConfig};
 use ringmq_shards::runtime::mesh::Request;
 use ringmq_shards::runtime::{self, Lane};
 use ringmq_shards::offsets::OffsetCommit;
@@ -22,7 +22,7 @@ use super::response::{Refusal, write_refusal};
 use crate::net::connection::InFlight;
 use crate::net::{Connection, Flow};
 use crate::remoting::code::{RequestCode, ResponseCode};
-use crate::remoting::request::pull::PullMessage;
+use crate::remoting::request::pull::{PullMessage, forbidden};
 use crate::remoting::sysflag::pull as flag;
 use crate::remoting::{Encoding, Frame, Header, ResponseWriter};
 
@@ -37,7 +37,7 @@ struct Asker {
 }
 
 pub fn pull(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>) -> Flow {
-    match check(core, header) {
+    match check(core, connection, header) {
         Ok((pull, topic_sys_flag, group_sys_flag)) => {
             let asker = Asker {
                 in_flight: connection.begin(),
@@ -106,16 +106,16 @@ impl Request<Core> for PullFrom {
 }
 
 /// Everything that can be said without looking at the queue.
-fn check(core: &Core, header: &Header<'_>) -> Result<(PullFrom, i32, i32), Refusal> {
+fn check(core: &Core, connection: &Connection, header: &Header<'_>) -> Result<(PullFrom, i32, i32), Refusal> {
     let request = PullMessage::decode(header)?;
     if !core.permission().is_readable() {
         let remark = format!("the broker[{}] pulling message is forbidden", core.identity.address.ip());
-        return Err(Refusal::new(ResponseCode::NoPermission, remark));
+        return Err(no_permission(remark, forbidden::BROKER));
     }
     let settings = core.settings.borrow();
     if header.code == RequestCode::LitePullMessage.number() && !settings.lite_pull {
         let remark = format!("the broker[{}] for lite pull consumer is forbidden", core.identity.address.ip());
-        return Err(Refusal::new(ResponseCode::NoPermission, remark));
+        return Err(no_permission(remark, forbidden::BROKER));
     }
     let shard = core.live.state.borrow();
     // A group that may be created is as good as there: its first heartbeat makes it.
@@ -133,7 +133,7 @@ fn check(core: &Core, header: &Header<'_>) -> Result<(PullFrom, i32, i32), Refus
     };
     if !group.consume_enable {
         let remark = format!("subscription group no permission, {}", request.consumer_group);
-        return Err(Refusal::new(ResponseCode::NoPermission, remark));
+        return Err(no_permission(remark, forbidden::GROUP));
     }
     let Some(topic) = shard.topics.get(request.topic) else {
         let remark = format!("topic[{}] not exist, apply first please! {FAQ}", request.topic);
@@ -141,16 +141,16 @@ fn check(core: &Core, header: &Header<'_>) -> Result<(PullFrom, i32, i32), Refus
     };
     if !topic.perm.is_readable() {
         let remark = format!("the topic[{}] pulling message is forbidden", request.topic);
-        return Err(Refusal::new(ResponseCode::NoPermission, remark));
+        return Err(no_permission(remark, forbidden::TOPIC));
     }
     let queue_id = u32::try_from(request.queue_id).ok().filter(|queue_id| *queue_id < topic.read_queue_nums).ok_or_else(|| {
         let remark = format!(
-            "queueId[{}] is illegal, topic:[{}] topicConfig.readQueueNums:[{}] consumer:[{}]",
-            request.queue_id, request.topic, topic.read_queue_nums, "-"
+            "queueId[{}] is illegal, topic:[{}] topicConfig.readQueueNums:[{}] consumer:[/{}]",
+            request.queue_id, request.topic, topic.read_queue_nums, connection.peer
         );
         Refusal::new(ResponseCode::InvalidParameter, remark)
     })?;
-    let filter = subscription(core, &request)?;
+    let filter = subscription(core, &request, group)?;
     let holds = request.sys_flag & flag::SUSPEND != 0;
     let hold_millis = match (holds, settings.long_polling) {
         (false, _) => 0,
@@ -173,10 +173,15 @@ fn check(core: &Core, header: &Header<'_>) -> Result<(PullFrom, i32, i32), Refus
     Ok((pull, topic.sys_flag, group.group_sys_flag))
 }
 
-const FAQ: &str = "See https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
+/// Clients are told who forbids it.
+fn no_permission(remark: String, forbidden: i32) -> Refusal {
+    Refusal::new(ResponseCode::NoPermission, remark).with_field("forbiddenType", forbidden.to_string())
+}
+
+const FAQ: &str = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
 
 /// Which messages the consumer wants: what the request carries, or what its group's heartbeats said.
-fn subscription(core: &Core, request: &PullMessage<'_>) -> Result<TagFilter, Refusal> {
+fn subscription(core: &Core, request: &PullMessage<'_>, group: &SubscriptionGroupConfig) -> Result<TagFilter, Refusal> {
     let by_expression = |kind: Option<&str>| match kind {
         None | Some("" | "TAG") => Ok(()),
         Some(kind) => Err(Refusal::new(
@@ -191,11 +196,15 @@ fn subscription(core: &Core, request: &PullMessage<'_>) -> Result<TagFilter, Ref
     }
     let views = core.group_views.borrow();
     let Some(view) = views.get(request.consumer_group) else {
-        let remark = format!("the consumer's group info not exist {FAQ}");
+        let remark = format!("the consumer's group info not exist{FAQ}");
         return Err(Refusal::new(ResponseCode::SubscriptionNotExist, remark));
     };
+    if !group.consume_broadcast_enable && view.message_model == MessageModel::Broadcasting {
+        let remark = format!("the consumer group[{}] can not consume by broadcast way", request.consumer_group);
+        return Err(no_permission(remark, forbidden::BROADCASTING_DISABLED));
+    }
     let Some(subscription) = view.subscription(request.topic) else {
-        let remark = format!("the consumer's subscription not exist {FAQ}");
+        let remark = format!("the consumer's subscription not exist{FAQ}");
         return Err(Refusal::new(ResponseCode::SubscriptionNotExist, remark));
     };
     if subscription.sub_version < request.sub_version {

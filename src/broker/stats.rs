@@ -49,7 +49,12 @@ pub async fn topic(call: Call) -> Result<Response, Refusal> {
         let ask = asks.entry(owner).or_insert_with(|| OfQueues { topic: topic.clone(), queue_ids: Vec::new() });
         ask.queue_ids.push(queue_id);
     }
-    let mut stats = ask_each(core, asks).await.concat();
+    let answering = asks.len();
+    let parts = ask_each(core, asks).await;
+    if parts.len() < answering {
+        return Err(Refusal::stopping());
+    }
+    let mut stats = parts.concat();
     stats.sort_unstable_by_key(|(queue_id, _)| *queue_id);
     let mut body = Vec::new();
     // Messages are counted for each core, not for each topic: its rate is not known.

@@ -1,5 +1,5 @@
 //! UPDATE_AND_CREATE_TOPIC (17, 18 for a list), GET_ALL_TOPIC_CONFIG (21), DELETE_TOPIC_IN_BROKER (215),
-//! GET_TOPIC_CONFIG (351).
+//! GET_SYSTEM_TOPIC_LIST_FROM_BROKER (305), GET_TOPIC_CONFIG (351).
 //!
 //! Changes go through their home, see `changes`: whoever gets the answer finds the topic on every core. The whole table
 //! is the home's, so that a list taken in pages is one list; a single topic is read from this core's replica.
@@ -18,6 +18,7 @@ use super::page::Page;
 use super::response::{Refusal, Response};
 use crate::remoting::code::ResponseCode;
 use crate::remoting::json::{Dialect, Writer};
+use crate::remoting::request::namesrv::write_topic_list;
 use crate::remoting::request::topic::{CreateTopic, DeleteTopic, GetAllTopicConfig, GetTopicConfig};
 use crate::remoting::request::topic_config::{self, TopicSettings};
 
@@ -91,6 +92,16 @@ pub async fn get(call: Call) -> Result<Response, Refusal> {
     })?;
     let mut body = Vec::new();
     topic_config::write_one(topic, &mut body);
+    Ok(Response::success().with_body(body))
+}
+
+/// The broker's own topics, which tools set apart.
+pub async fn system(call: Call) -> Result<Response, Refusal> {
+    let shard = call.core.live.state.borrow();
+    let topics = shard.topics.sorted();
+    let system = topics.iter().map(|topic| topic.name.as_str()).filter(|topic| shard.topics.rules().is_system(topic));
+    let mut body = Vec::new();
+    write_topic_list(system, None, &mut body);
     Ok(Response::success().with_body(body))
 }
 
