@@ -1,5 +1,6 @@
 //! The real thing: io_uring through glommio, one pinned executor per core. The only room that names glommio.
 
+mod adopt;
 pub mod channel;
 pub mod file;
 pub mod launch;

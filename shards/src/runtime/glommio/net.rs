@@ -11,19 +11,27 @@ use std::time::Duration;
 
 use ::glommio::net::{TcpListener, TcpStream};
 use futures_lite::{AsyncRead, AsyncWrite};
+use socket2::{Domain, Protocol, Socket, Type};
 
-use super::io_error;
+use super::{adopt, io_error};
+use crate::runtime::system;
+
+const BACKLOG: i32 = 1024;
 
 pub struct Listener(TcpListener);
 
 impl Listener {
-    /// glommio always shares the port with whoever asks (SO_REUSEPORT): one that is not to be shared is tried first without,
-    /// or two nodes would split one port's connections.
+    /// glommio's own `bind` always shares the port with whoever asks (SO_REUSEPORT), and two nodes would split one port's
+    /// connections; it leaves SO_REUSEADDR off, and a restarted node could not have its port back for a minute. So the
+    /// socket is made here.
     pub fn bind(address: SocketAddr, share: bool) -> io::Result<Listener> {
-        if !share {
-            drop(std::net::TcpListener::bind(address)?);
-        }
-        Ok(Listener(TcpListener::bind(address).map_err(io_error)?))
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(share)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(Listener(adopt::listener(socket.into())))
     }
 
     pub async fn accept(&self) -> io::Result<Stream> {
@@ -91,6 +99,6 @@ impl Stream {
     /// Both directions; a read or write that waits ends.
     pub fn close(&self) {
         let stream = self.stream.borrow();
-        super::super::system::shutdown(stream.as_raw_fd(), Shutdown::Both);
+        system::shutdown(stream.as_raw_fd(), Shutdown::Both);
     }
 }
