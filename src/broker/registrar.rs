@@ -8,7 +8,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringmq_shards::runtime::local::Signal;
+use ringmq_shards::runtime::Signal;
 use ringmq_shards::runtime::{self, Lane};
 use ringmq_shards::shard::Change;
 use ringmq_shards::topic::TopicChange;

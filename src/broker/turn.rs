@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-use ringmq_shards::runtime::local::{SlotSetter, slot};
+use ringmq_shards::runtime::{SlotSetter, slot};
 
 #[derive(Default)]
 pub struct Turn {

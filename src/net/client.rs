@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ringmq_shards::runtime::{self, net::Stream};
+use ringmq_shards::runtime::{self, Stream};
 
 use crate::remoting::{Header, split};
 

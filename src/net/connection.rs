@@ -13,8 +13,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringmq_shards::runtime::local::Signal;
-use ringmq_shards::runtime::{self, Lane, net::Stream};
+use ringmq_shards::runtime::Signal;
+use ringmq_shards::runtime::{self, Lane, Stream};
 use ringmq_shards::types::ShardId;
 
 use super::budget::{Budget, Grant};
@@ -109,8 +109,8 @@ impl Shared {
 
 impl Connection {
     /// Takes a connected stream into the core's table and serves it until it ends.
-    pub fn serve<S: Service>(stream: Stream, service: Rc<S>, shared: Rc<Shared>) -> Rc<Connection> {
-        let (peer, local) = (stream.peer_addr(), stream.local_addr());
+    pub fn serve<S: Service>(stream: Stream, service: Rc<S>, shared: Rc<Shared>) -> std::io::Result<Rc<Connection>> {
+        let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
         let connection = shared.connections.insert(|number| Connection {
             number,
             peer,
@@ -134,7 +134,7 @@ impl Connection {
             service.closed(&reader);
             shared.connections.remove(reader.number);
         });
-        connection
+        Ok(connection)
     }
 
     /// Appends whole reply frames; they leave when this pass is over.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringmq_shards::runtime::{self, Lane, net::Listener};
+use ringmq_shards::runtime::{self, Lane, Listener};
 
 use super::connection::Shared;
 use super::{Connection, Service};
@@ -35,7 +35,9 @@ pub fn listen<S: Service>(
                     stream.close();
                 }
                 Ok(stream) => {
-                    Connection::serve(stream, service.clone(), shared.clone());
+                    if let Err(error) = Connection::serve(stream, service.clone(), shared.clone()) {
+                        tracing::debug!(%error, "a connection ended before it was served");
+                    }
                 }
                 Err(error) => {
                     if let Some(left_out) = shared.refused.pass() {

@@ -3,12 +3,10 @@
 //! Before: `cli::run`; after: `node::start` on each core.
 
 use std::sync::mpsc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ringmq_shards::log::StoreMeta;
-use ringmq_shards::runtime::glommio::{CoreSpec, launch};
-use ringmq_shards::runtime::{mesh, system};
+use ringmq_shards::runtime::{CoreHandle, CoreSpec, abort_on_panic, launch, mesh, signals};
 use ringmq_shards::types::ShardId;
 
 use super::start::{self, CorePlan, CoreReady};
@@ -27,8 +25,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 pub fn run(mut options: NodeOptions) -> Result<(), String> {
     let began = Instant::now();
     // Before any thread starts: all inherit the mask.
-    system::block_stop_signals();
-    system::abort_on_panic();
+    signals::block().map_err(|error| format!("signals cannot be blocked: {error}"))?;
+    abort_on_panic();
     let store = if options.roles.broker { Some(open_store(&options)?) } else { None };
     let cores = store.map_or(1, |store| store.shards);
     if let Some(store) = store {
@@ -62,8 +60,8 @@ pub fn run(mut options: NodeOptions) -> Result<(), String> {
         return Err("a core ended before it was ready".to_owned());
     }
     print_start(&options, store, &started, began.elapsed());
-    let signal = system::wait_for_stop();
-    tracing::info!(signal, "stopping");
+    let signal = signals::wait().map_err(|error| format!("signals cannot be waited for: {error}"))?;
+    tracing::info!(?signal, "stopping");
     stop.tell();
     join(threads)
 }
@@ -107,16 +105,17 @@ fn print_start(options: &NodeOptions, store: Option<StoreMeta>, started: &[CoreR
     }
 }
 
-fn join(threads: Vec<JoinHandle<()>>) -> Result<(), String> {
-    let deadline = Instant::now() + STOP_LIMIT;
-    for thread in threads {
-        while !thread.is_finished() {
-            if Instant::now() > deadline {
-                return Err(format!("not stopped within {} s; what was acknowledged is on disk", STOP_LIMIT.as_secs()));
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        thread.join().map_err(|_| "a core ended badly".to_owned())?;
+fn join(cores: Vec<CoreHandle>) -> Result<(), String> {
+    let (ended, wait) = mpsc::channel();
+    // Joining blocks without a limit, so it has a thread of its own.
+    std::thread::spawn(move || {
+        let joined: std::io::Result<Vec<()>> = cores.into_iter().map(CoreHandle::join).collect();
+        // Nobody waits any more when the limit has passed.
+        let _ = ended.send(joined);
+    });
+    match wait.recv_timeout(STOP_LIMIT) {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(format!("a core ended badly: {error}")),
+        Err(_) => Err(format!("not stopped within {} s; what was acknowledged is on disk", STOP_LIMIT.as_secs())),
     }
-    Ok(())
 }

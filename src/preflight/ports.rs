@@ -4,6 +4,7 @@
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use super::Check;
 use crate::config::NodeOptions;
@@ -24,8 +25,24 @@ pub(super) fn checks(options: &NodeOptions) -> Vec<Check> {
     checks
 }
 
+/// A node that was killed a moment ago still holds its ports while the kernel ends its writes.
+const RETRIES: u32 = 40;
+const RETRY_REST: Duration = Duration::from_millis(25);
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let mut bound = TcpListener::bind(address);
+    for _ in 0..RETRIES {
+        match &bound {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => std::thread::sleep(RETRY_REST),
+            Ok(_) | Err(_) => break,
+        }
+        bound = TcpListener::bind(address);
+    }
+    bound
+}
+
 fn probe(name: &str, what: &str, address: SocketAddr) -> Check {
-    match TcpListener::bind(address) {
+    match bind(address) {
         Ok(_) => Check::ok(name, format!("free for {what}")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             let found = format!("taken{}; wanted for {what}", owner(address.port()));

@@ -1,83 +1,109 @@
-//! Bounded channels from one core to another, in order. Made before the cores start; connected on each.
+//! Channels between cores: bounded, one producer, one consumer.
+//!
+//! Both ends are made by whoever starts the cores, sent to them, and connected there. A full channel is back-pressure:
+//! `try_send` hands the value back. (There is no count of free places: neither end can know the other's without an
+//! atomic per message. Who must never find a channel full keeps its own count of what is outstanding.)
 
-#[cfg(feature = "glommio")]
-use super::glommio;
 use super::sim;
 
-pub struct Outlet<T: Send>(sim::channel::Outlet<T>, #[cfg(feature = "glommio")] glommio::channel::Outlet<T>);
-pub struct Inlet<T: Send>(sim::channel::Inlet<T>, #[cfg(feature = "glommio")] glommio::channel::Inlet<T>);
+#[cfg(feature = "glommio")]
+use super::{Backend, backend, glommio};
 
-pub enum Sender<T: Send> {
-    #[cfg(feature = "glommio")]
-    Glommio(glommio::channel::Sender<T>),
-    Sim(sim::channel::Sender<T>),
-}
-
-pub enum Receiver<T: Send> {
-    #[cfg(feature = "glommio")]
-    Glommio(glommio::channel::Receiver<T>),
-    Sim(sim::channel::Receiver<T>),
-}
-
+/// A channel of `capacity` values; made before the executors start (in simulation: by the process's main function).
 pub fn channel<T: Send + 'static>(capacity: usize) -> (Outlet<T>, Inlet<T>) {
-    let (sim_outlet, sim_inlet) = sim::channel::channel(capacity);
+    assert!(capacity > 0, "a channel without room never carries anything");
     #[cfg(feature = "glommio")]
-    {
-        let (outlet, inlet) = glommio::channel::channel(capacity);
-        (Outlet(sim_outlet, outlet), Inlet(sim_inlet, inlet))
+    if backend() != Backend::Sim {
+        let (outlet, inlet) = glommio::channel(capacity);
+        return (Outlet(OutletKind::Glommio(outlet)), Inlet(InletKind::Glommio(inlet)));
     }
-    #[cfg(not(feature = "glommio"))]
-    (Outlet(sim_outlet), Inlet(sim_inlet))
+    let (outlet, inlet) = sim::channel(capacity);
+    (Outlet(OutletKind::Sim(outlet)), Inlet(InletKind::Sim(inlet)))
+}
+
+/// The sending end, not yet on its core.
+pub struct Outlet<T: Send + 'static>(OutletKind<T>);
+
+enum OutletKind<T: Send + 'static> {
+    #[cfg(feature = "glommio")]
+    Glommio(glommio::Outlet<T>),
+    Sim(sim::Outlet<T>),
 }
 
 impl<T: Send + 'static> Outlet<T> {
-    /// Waits for the other side.
+    /// Binds the end to this core; waits until the other end is bound too.
     pub async fn connect(self) -> Sender<T> {
-        #[cfg(feature = "glommio")]
-        if glommio::task::is_current() {
-            return Sender::Glommio(self.1.connect().await);
-        }
-        Sender::Sim(self.0.connect().await)
+        Sender(match self.0 {
+            #[cfg(feature = "glommio")]
+            OutletKind::Glommio(outlet) => SenderKind::Glommio(outlet.connect().await),
+            OutletKind::Sim(outlet) => SenderKind::Sim(outlet.connect().await),
+        })
     }
+}
+
+/// The receiving end, not yet on its core.
+pub struct Inlet<T: Send + 'static>(InletKind<T>);
+
+enum InletKind<T: Send + 'static> {
+    #[cfg(feature = "glommio")]
+    Glommio(glommio::Inlet<T>),
+    Sim(sim::Inlet<T>),
 }
 
 impl<T: Send + 'static> Inlet<T> {
+    /// Binds the end to this core; waits until the other end is bound too.
     pub async fn connect(self) -> Receiver<T> {
-        #[cfg(feature = "glommio")]
-        if glommio::task::is_current() {
-            return Receiver::Glommio(self.1.connect().await);
-        }
-        Receiver::Sim(self.0.connect().await)
+        Receiver(match self.0 {
+            #[cfg(feature = "glommio")]
+            InletKind::Glommio(inlet) => ReceiverKind::Glommio(inlet.connect().await),
+            InletKind::Sim(inlet) => ReceiverKind::Sim(inlet.connect().await),
+        })
     }
+}
+
+pub struct Sender<T: Send + 'static>(SenderKind<T>);
+
+enum SenderKind<T: Send + 'static> {
+    #[cfg(feature = "glommio")]
+    Glommio(glommio::Sender<T>),
+    Sim(sim::Sender<T>),
 }
 
 impl<T: Send + 'static> Sender<T> {
-    /// Gives the item back when there is no room, or nobody there.
-    pub fn try_send(&self, item: T) -> Result<(), T> {
-        match self {
+    /// Hands the value back when the channel is full or the receiver is gone.
+    pub fn try_send(&self, value: T) -> Result<(), T> {
+        match &self.0 {
             #[cfg(feature = "glommio")]
-            Sender::Glommio(sender) => sender.try_send(item),
-            Sender::Sim(sender) => sender.try_send(item),
+            SenderKind::Glommio(sender) => sender.try_send(value),
+            SenderKind::Sim(sender) => sender.try_send(value),
         }
     }
 
-    /// Waits for room; gives the item back when nobody is there.
-    pub async fn send(&self, item: T) -> Result<(), T> {
-        match self {
+    /// Waits for room; hands the value back when the receiver is gone.
+    pub async fn send(&self, value: T) -> Result<(), T> {
+        match &self.0 {
             #[cfg(feature = "glommio")]
-            Sender::Glommio(sender) => sender.send(item).await,
-            Sender::Sim(sender) => sender.send(item).await,
+            SenderKind::Glommio(sender) => sender.send(value).await,
+            SenderKind::Sim(sender) => sender.send(value).await,
         }
     }
 }
 
+pub struct Receiver<T: Send + 'static>(ReceiverKind<T>);
+
+enum ReceiverKind<T: Send + 'static> {
+    #[cfg(feature = "glommio")]
+    Glommio(glommio::Receiver<T>),
+    Sim(sim::Receiver<T>),
+}
+
 impl<T: Send + 'static> Receiver<T> {
-    /// `None`: the sender is gone and everything it sent has been received.
+    /// The next value, or `None` when the sender is gone and everything it sent has been received.
     pub async fn recv(&self) -> Option<T> {
-        match self {
+        match &self.0 {
             #[cfg(feature = "glommio")]
-            Receiver::Glommio(receiver) => receiver.recv().await,
-            Receiver::Sim(receiver) => receiver.recv().await,
+            ReceiverKind::Glommio(receiver) => receiver.recv().await,
+            ReceiverKind::Sim(receiver) => receiver.recv().await,
         }
     }
 }

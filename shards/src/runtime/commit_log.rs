@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::local::Signal;
+use super::Signal;
 use super::{Buffer, File, Lane, Open, fs, sleep, spawn, uptime};
 use crate::log::{BlockWrite, LogOptions, WriteId, segment};
 use crate::shard::DiskFull;

@@ -1,96 +1,55 @@
-//! Files that pass the page cache by, and the aligned memory they are written from.
+//! Files of the store, read and written directly (O_DIRECT): what is written is on the device, what is synced is durable.
+//!
+//! Invariants:
+//! - Positions and lengths are multiples of `alignment()`; anything else is an error, in simulation too.
+//! - A write is durable only when a `sync` that was called after its end has returned Ok (or the file was opened with
+//!   `open_dsync`). After a failed write or sync the file's contents are unknown until recovery reads them.
+//!
+//! Next to it: `fs` for the names of files, `buffer` for the memory.
 
-use std::io;
-use std::path::Path;
-use std::rc::Rc;
+use super::{Backend, Buffer, backend, outside, sim};
+use std::{io, ops::Range, path::Path, rc::Rc};
 
 #[cfg(feature = "glommio")]
 use super::glommio;
-use super::sim;
 
-/// What every buffer's memory is aligned to.
-pub const BUFFER_ALIGNMENT: usize = 4096;
-
-/// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Open {
     Read,
     ReadWrite,
+    /// Reading and writing a file that does not exist yet.
     CreateNew,
 }
 
-/// Aligned memory, zero to begin with. Written to until somebody writes it to disk; then shared and read only.
-pub struct Buffer(Bytes);
-
-enum Bytes {
-    #[cfg(feature = "glommio")]
-    Glommio(glommio::file::Bytes),
-    Sim(Vec<u8>),
-}
-
-impl Buffer {
-    pub fn new(len: usize) -> Buffer {
-        assert!(len > 0, "a buffer holds something");
-        #[cfg(feature = "glommio")]
-        if glommio::task::is_current() {
-            return Buffer(Bytes::Glommio(glommio::file::Bytes::new(len)));
-        }
-        Buffer(Bytes::Sim(vec![0; len]))
-    }
-
-    pub fn as_slice(&self) -> &[u8] {
-        match &self.0 {
-            #[cfg(feature = "glommio")]
-            Bytes::Glommio(bytes) => bytes.as_slice(),
-            Bytes::Sim(bytes) => bytes,
-        }
-    }
-
-    pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        match &mut self.0 {
-            #[cfg(feature = "glommio")]
-            Bytes::Glommio(bytes) => bytes.as_mut_slice(),
-            Bytes::Sim(bytes) => bytes,
-        }
-    }
-
-    pub fn len(&self) -> usize {
-        self.as_slice().len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Keeps the first `len` bytes.
-    pub fn truncate(&mut self, len: usize) {
-        match &mut self.0 {
-            #[cfg(feature = "glommio")]
-            Bytes::Glommio(bytes) => bytes.truncate(len),
-            Bytes::Sim(bytes) => bytes.truncate(len),
-        }
-    }
-}
-
-/// An open file. Positions and lengths are multiples of `alignment`.
+/// An open file of one core.
 pub struct File(Inner);
 
 enum Inner {
     #[cfg(feature = "glommio")]
-    Glommio(glommio::file::File),
+    Glommio(glommio::File),
     Sim(sim::File),
 }
 
 impl File {
     pub async fn open(path: &Path, how: Open) -> io::Result<File> {
-        #[cfg(feature = "glommio")]
-        if glommio::task::is_current() {
-            return Ok(File(Inner::Glommio(glommio::file::File::open(path, how).await?)));
-        }
-        Ok(File(Inner::Sim(sim::File::open(path, how).await?)))
+        File::open_as(path, how, false).await
     }
 
-    /// What positions and lengths must be multiples of.
+    /// Opens an existing file so that every write is durable when it returns (O_DSYNC).
+    pub async fn open_dsync(path: &Path) -> io::Result<File> {
+        File::open_as(path, Open::ReadWrite, true).await
+    }
+
+    async fn open_as(path: &Path, how: Open, dsync: bool) -> io::Result<File> {
+        match backend() {
+            Backend::Outside => outside("opening a file"),
+            #[cfg(feature = "glommio")]
+            Backend::Glommio => Ok(File(Inner::Glommio(glommio::File::open(path, how, dsync).await?))),
+            Backend::Sim => Ok(File(Inner::Sim(sim::File::open(path, how, dsync).await?))),
+        }
+    }
+
+    /// What positions and lengths must be multiples of; at least 512.
     pub fn alignment(&self) -> u32 {
         match &self.0 {
             #[cfg(feature = "glommio")]
@@ -103,11 +62,11 @@ impl File {
         match &self.0 {
             #[cfg(feature = "glommio")]
             Inner::Glommio(file) => file.size().await,
-            Inner::Sim(file) => file.size().await,
+            Inner::Sim(file) => file.size(),
         }
     }
 
-    /// Makes the file `len` bytes long with room on the disk for all of them.
+    /// Reserves the space of the first `len` bytes; a shorter file becomes that long.
     pub async fn allocate(&self, len: u64) -> io::Result<()> {
         match &self.0 {
             #[cfg(feature = "glommio")]
@@ -116,27 +75,33 @@ impl File {
         }
     }
 
-    /// Writes the whole buffer. Durable after a `sync` that starts when this has returned.
+    /// Writes the whole buffer.
     pub async fn write_at(&self, buffer: &Rc<Buffer>, pos: u64) -> io::Result<()> {
-        match (&self.0, &buffer.0) {
-            #[cfg(feature = "glommio")]
-            (Inner::Glommio(file), Bytes::Glommio(bytes)) => file.write_at(bytes, pos).await,
-            (Inner::Sim(file), Bytes::Sim(bytes)) => file.write_at(bytes, pos).await,
-            #[cfg(feature = "glommio")]
-            _ => panic!("a buffer belongs to the runtime it was made in"),
-        }
+        self.write_range_at(buffer, 0..buffer.len(), pos).await
     }
 
-    /// Up to `len` bytes; fewer at the end of the file.
-    pub async fn read_at(&self, pos: u64, len: usize) -> io::Result<Buffer> {
+    /// Writes a part of the buffer. Anything but the whole is copied first (glommio writes whole buffers only), so the
+    /// hot path truncates its buffers and uses `write_at`.
+    pub async fn write_range_at(&self, buffer: &Rc<Buffer>, range: Range<usize>, pos: u64) -> io::Result<()> {
+        check_aligned(self.alignment(), pos, range.len())?;
         match &self.0 {
             #[cfg(feature = "glommio")]
-            Inner::Glommio(file) => Ok(Buffer(Bytes::Glommio(file.read_at(pos, len).await?))),
-            Inner::Sim(file) => Ok(Buffer(Bytes::Sim(file.read_at(pos, len).await?))),
+            Inner::Glommio(file) => file.write_range_at(buffer, range, pos).await,
+            Inner::Sim(file) => file.write_range_at(buffer, range, pos).await,
         }
     }
 
-    /// fdatasync.
+    /// Reads `len` bytes, or fewer where the file ends.
+    pub async fn read_at(&self, pos: u64, len: usize) -> io::Result<Buffer> {
+        check_aligned(self.alignment(), pos, len)?;
+        match &self.0 {
+            #[cfg(feature = "glommio")]
+            Inner::Glommio(file) => file.read_at(pos, len).await,
+            Inner::Sim(file) => file.read_at(pos, len).await,
+        }
+    }
+
+    /// Makes every write that has returned before this call durable (fdatasync: with the size, without the times).
     pub async fn sync(&self) -> io::Result<()> {
         match &self.0 {
             #[cfg(feature = "glommio")]
@@ -145,7 +110,8 @@ impl File {
         }
     }
 
-    /// flock, exclusive, without waiting; held until the file is closed and, by the kernel, until its last write is done.
+    /// Takes the exclusive lock of this very open file, which the kernel holds until the file is closed and the last
+    /// write to it has ended, even when the process was killed. `false` when another has it.
     pub fn try_lock(&self) -> io::Result<bool> {
         match &self.0 {
             #[cfg(feature = "glommio")]
@@ -154,6 +120,7 @@ impl File {
         }
     }
 
+    /// Dropping a file closes it too, a moment later and silently.
     pub async fn close(self) -> io::Result<()> {
         match self.0 {
             #[cfg(feature = "glommio")]
@@ -163,8 +130,10 @@ impl File {
     }
 }
 
-impl crate::queue::BufferLen for Buffer {
-    fn buffer_len(&self) -> usize {
-        self.len()
+fn check_aligned(alignment: u32, pos: u64, len: usize) -> io::Result<()> {
+    if !pos.is_multiple_of(u64::from(alignment)) || !len.is_multiple_of(alignment as usize) || len == 0 {
+        let why = format!("direct I/O of {len} bytes at {pos}: both must be multiples of {alignment}, and not nothing");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
+    Ok(())
 }

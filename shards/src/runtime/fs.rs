@@ -1,21 +1,27 @@
-//! Names of files: rare calls, at start, at a segment's change and at snapshots.
+//! The names of files: rare calls that may block for a moment.
 //!
-//! Invariant: a name is durable only after `sync_dir` of its folder.
+//! Invariant: a created, renamed or removed name is durable only after `sync_dir` of its folder; syncing the file alone
+//! is not enough. `write_durable` does all of it in the right order.
+//!
+//! Works outside of executors too (start-up, the offline commands): then it is the real file system.
 
-use std::io;
-use std::path::Path;
-use std::rc::Rc;
+use super::{Backend, backend, sim, sys};
+use crate::types::Millis;
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 #[cfg(feature = "glommio")]
 use super::glommio;
-use super::sim;
-use super::{Buffer, File, Open};
-use crate::types::Millis;
 
-/// Bytes of a file system.
+/// Space on the file system of a path, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     pub total: u64,
+    /// What is free for a user without privileges.
     pub available: u64,
 }
 
@@ -25,124 +31,127 @@ impl Usage {
         if self.total == 0 {
             return 0;
         }
-        (100 - (u128::from(self.available.min(self.total)) * 100).div_ceil(u128::from(self.total)) as u64) as u8
+        let free = u128::from(self.available.min(self.total)) * 100 / u128::from(self.total);
+        100 - free as u8
     }
 }
 
-macro_rules! on_real {
-    ($real:expr) => {
-        #[cfg(feature = "glommio")]
-        if glommio::task::is_current() {
-            return $real;
-        }
-    };
-}
-
 pub fn create_dir_all(path: &Path) -> io::Result<()> {
-    on_real!(std::fs::create_dir_all(path));
-    sim::fs::create_dir_all(path)
+    match backend() {
+        Backend::Sim => sim::fs::create_dir_all(path),
+        _ => fs::create_dir_all(path),
+    }
 }
 
-/// Names of the files in a folder, sorted; empty when there is no such folder.
+/// The names in a folder, sorted. A name that is not UTF-8 is none of ours and is left out.
 pub fn list(path: &Path) -> io::Result<Vec<String>> {
-    on_real!({
-        let mut names = Vec::new();
-        match std::fs::read_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
-            Err(error) => return Err(error),
-            Ok(entries) => {
-                for entry in entries {
-                    names.push(entry?.file_name().to_string_lossy().into_owned());
-                }
-            }
-        }
-        names.sort();
-        Ok(names)
-    });
-    sim::fs::list(path)
+    if backend() == Backend::Sim {
+        return sim::fs::list(path);
+    }
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path)? {
+        names.extend(entry?.file_name().into_string().ok());
+    }
+    names.sort();
+    Ok(names)
 }
 
+/// Gives a file another name in the same folder, replacing what has that name.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    on_real!(std::fs::rename(from, to));
-    sim::fs::rename(from, to)
+    match backend() {
+        Backend::Sim => sim::fs::rename(from, to),
+        _ => fs::rename(from, to),
+    }
 }
 
+/// Removes a file, not a folder.
 pub fn remove(path: &Path) -> io::Result<()> {
-    on_real!(std::fs::remove_file(path));
-    sim::fs::remove(path)
+    match backend() {
+        Backend::Sim => sim::fs::remove(path),
+        _ => fs::remove_file(path),
+    }
 }
 
+/// Makes the names in this folder durable.
 pub fn sync_dir(path: &Path) -> io::Result<()> {
-    on_real!(std::fs::File::open(path)?.sync_all());
-    sim::fs::sync_dir(path)
+    match backend() {
+        Backend::Sim => sim::fs::sync_dir(path),
+        _ => fs::File::open(path)?.sync_all(),
+    }
 }
 
 pub fn exists(path: &Path) -> bool {
-    on_real!(path.exists());
-    sim::fs::exists(path)
+    match backend() {
+        Backend::Sim => sim::fs::exists(path),
+        _ => path.exists(),
+    }
 }
 
 pub fn usage(path: &Path) -> io::Result<Usage> {
-    on_real!({
-        let (total, available) = super::system::disk_usage(path)?;
-        Ok(Usage { total, available })
-    });
-    sim::fs::usage(path)
+    let (total, available) = match backend() {
+        Backend::Sim => sim::fs::space(path)?,
+        _ => sys::disk_space(path)?,
+    };
+    Ok(Usage { total, available })
 }
 
 /// When the file was last written.
 pub fn modified(path: &Path) -> io::Result<Millis> {
-    on_real!({
-        let since = std::fs::metadata(path)?.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Ok(Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
-    });
-    sim::fs::modified(path)
+    if backend() == Backend::Sim {
+        return sim::fs::modified(path);
+    }
+    let at = fs::metadata(path)?.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Ok(Millis(i64::try_from(at.as_millis()).unwrap_or(i64::MAX)))
 }
 
-/// A small file, whole.
+/// A whole small file.
 pub async fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path, Open::Read).await?;
-    let size = usize::try_from(file.size().await?).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-    let mut bytes = Vec::with_capacity(size);
-    const STEP: usize = 1 << 20;
-    while bytes.len() < size {
-        let part = file.read_at(bytes.len() as u64, STEP).await?;
-        if part.is_empty() {
-            break;
+    match backend() {
+        Backend::Outside => fs::read(path),
+        #[cfg(feature = "glommio")]
+        Backend::Glommio => {
+            let path = path.to_owned();
+            glommio::blocking(move || fs::read(path)).await
         }
-        let wanted = (size - bytes.len()).min(part.len());
-        bytes.extend_from_slice(&part.as_slice()[..wanted]);
+        Backend::Sim => sim::fs::read(path).await,
     }
-    file.close().await?;
-    Ok(bytes)
 }
 
-/// Replaces a file by these bytes, padded with zeroes to whole blocks: after a crash there is the old one or the new one.
+/// Writes a whole small file so that after a crash it is either the old or the new one, and when this returns the new:
+/// temporary file, sync, rename, sync of the folder.
 pub async fn write_durable(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".new");
-    let new = folder.join(name);
-    if exists(&new) {
-        remove(&new)?;
-    }
-    let file = File::open(&new, Open::CreateNew).await?;
-    let align = super::file::BUFFER_ALIGNMENT;
-    let padded = bytes.len().max(1).div_ceil(align) * align;
-    const STEP: usize = 1 << 20;
-    let mut written = 0;
-    while written < padded {
-        let step = (padded - written).min(STEP);
-        let mut buffer = Buffer::new(step);
-        let end = bytes.len().min(written + step);
-        if written < end {
-            buffer.as_mut_slice()[..end - written].copy_from_slice(&bytes[written..end]);
+    match backend() {
+        Backend::Outside => write_and_rename(path, bytes),
+        #[cfg(feature = "glommio")]
+        Backend::Glommio => {
+            let (path, bytes) = (path.to_owned(), bytes.to_owned());
+            glommio::blocking(move || write_and_rename(&path, &bytes)).await
         }
-        file.write_at(&Rc::new(buffer), written as u64).await?;
-        written += step;
+        Backend::Sim => sim::fs::write_durable(path, bytes).await,
     }
-    file.sync().await?;
-    file.close().await?;
-    rename(&new, path)?;
-    sync_dir(folder)
+}
+
+fn write_and_rename(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = temporary_name(path);
+    let mut file = fs::File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_data()?;
+    drop(file);
+    fs::rename(&temporary, path)?;
+    fs::File::open(folder_of(path))?.sync_all()
+}
+
+/// What a half-written file is called: the name with `.tmp` behind it. A leftover one is overwritten by the next write.
+pub(super) fn temporary_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    PathBuf::from(name)
+}
+
+/// The folder that holds this name.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::commit_log::{CommitLog, LogOwner};
 use super::housekeeping::{Housekeeping, Retention};
 use super::index_files::IndexFiles;
-use super::local::{Signal, SlotSetter, slot};
+use super::{Signal, SlotSetter, slot};
 use super::reader::Pulls;
 use super::{Lane, now, sleep, spawn, timeout};
 use crate::log::{BlockWrite, Flush, WriteId};

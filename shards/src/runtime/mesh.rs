@@ -20,8 +20,8 @@ use std::rc::Rc;
 
 use sync_wrapper::SyncWrapper;
 
-use super::channel::{Inlet, Outlet, Receiver, Sender};
-use super::local::{Signal, SlotSetter, slot};
+use super::{Inlet, Outlet, Receiver, Sender};
+use super::{Signal, SlotSetter, slot};
 use super::{Lane, spawn};
 use crate::types::ShardId;
 
@@ -85,8 +85,8 @@ pub fn mesh<W: Crossing>(cores: u16) -> Vec<MeshEnds<W>> {
         .collect();
     for one in 0..count {
         for other in one + 1..count {
-            let (there, arriving_there) = super::channel::channel(CHANNEL_CAPACITY);
-            let (back, arriving_back) = super::channel::channel(CHANNEL_CAPACITY);
+            let (there, arriving_there) = super::channel(CHANNEL_CAPACITY);
+            let (back, arriving_back) = super::channel(CHANNEL_CAPACITY);
             ends[one].peers[other] = Some((there, arriving_back));
             ends[other].peers[one] = Some((back, arriving_there));
         }

@@ -1,28 +1,83 @@
-//! The one door to the operating system: files, sockets, time, tasks, channels between cores.
+//! The one door to the operating system, and its simulated twin behind the same door.
 //!
-//! Two runtimes stand behind the same names: `glommio` (io_uring) and `sim` (a seeded scheduler with a simulated disk and
-//! network). Which one is meant follows from where the calling task runs, so the code above is the same in both.
-//! Only this room awaits; the rest of `shards` decides, and leaves the doing to `writer`, `live` and `mesh`.
+//! Everything in RingMQ that awaits does it through these names: clock and tasks, files, the names of files, sockets,
+//! channels between cores. Two backends stand behind them: `glommio` (one pinned io_uring executor per core) and `sim`
+//! (a seeded scheduler with a virtual clock, disks that lose power and networks that stall). Which one answers is
+//! decided by what the current thread is running, so the code above is plain async Rust without type parameters, and
+//! the very same broker runs in both.
+//!
+//! Invariants:
+//! - Only `glommio/` names the glommio crate; only `sys` (and nothing else in this package) holds `unsafe`.
+//! - A handle (file, stream, task, connected channel end) stays on the core that made it. Only the unconnected ends of
+//!   a channel travel, before the executors start.
+//! - Outside of an executor only `fs`, `now`, `uptime`, `random`, `channel` and `signals` work; the rest panics, because
+//!   that is our own mistake.
 
-pub mod channel;
+mod buffer;
+mod channel;
+mod clock;
 pub mod commit_log;
-pub mod file;
+mod file;
 pub mod fs;
-#[cfg(feature = "glommio")]
-pub mod glommio;
 pub mod housekeeping;
 pub mod index_files;
+mod launch;
 pub mod live;
-pub mod local;
+mod local;
 pub mod mesh;
-pub mod net;
+mod net;
 pub mod open;
+mod panic;
 pub mod reader;
 pub mod recover;
-pub mod sim;
+pub mod signals;
 pub mod store_error;
-pub mod system;
+mod sys;
 mod task;
 
-pub use file::{Buffer, File, Open};
-pub use task::{Lane, Task, now, random, should_yield, sleep, spawn, timeout, uptime, yield_now};
+#[cfg(feature = "glommio")]
+pub mod glommio;
+pub mod sim;
+
+pub use buffer::Buffer;
+pub use channel::{Inlet, Outlet, Receiver, Sender, channel};
+pub use clock::{now, random, sleep, timeout, uptime};
+pub use file::{File, Open};
+pub use launch::{CoreHandle, CoreSpec, launch};
+pub use local::{Signal, SlotSetter, SlotWaiter, slot};
+pub use net::{Listener, Stream};
+pub use panic::abort_on_panic;
+pub use task::{Lane, Task, should_yield, spawn, yield_now};
+
+use std::cell::Cell;
+
+/// What the current thread is running at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backend {
+    /// Neither: the main thread before and after the executors, the offline commands, plain unit tests.
+    Outside,
+    #[cfg(feature = "glommio")]
+    Glommio,
+    Sim,
+}
+
+thread_local! {
+    static BACKEND: Cell<Backend> = const { Cell::new(Backend::Outside) };
+}
+
+pub(crate) fn backend() -> Backend {
+    BACKEND.get()
+}
+
+/// Says what this thread runs from here on, and returns what it ran before.
+fn enter(backend: Backend) -> Backend {
+    BACKEND.replace(backend)
+}
+
+#[cold]
+fn outside(what: &str) -> ! {
+    panic!("{what} needs an executor (runtime::launch or runtime::sim::World), and this thread runs none")
+}
+
+#[cfg(test)]
+mod tests;

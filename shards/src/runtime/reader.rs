@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::commit_log::Piece;
 use super::live::LiveShard;
-use super::local::{SlotSetter, slot};
+use super::{SlotSetter, slot};
 use super::{Lane, now, sleep, spawn};
 use crate::filter::TagFilter;
 use crate::queue::{Boundary, IndexRead, Plan, PlannedRead, Pull, PullLimits, PullStatus, QueueSlot, TimeSearch, plan};

@@ -1,134 +1,80 @@
-//! Tasks, time and chance.
+//! Tasks of one core: spawned into a lane, detached unless someone joins or cancels them.
 
+use super::{Backend, backend, outside, sim};
 use std::future::Future;
-use std::time::Duration;
 
 #[cfg(feature = "glommio")]
 use super::glommio;
-use super::sim;
-use crate::types::Millis;
 
-/// Whose turn it is on a core.
+/// What kind of work a task is, so that a busy core serves the urgent first.
+///
+/// `Network`, `Commit` and `Mesh` are asked again within a millisecond; `Background` (cold reads, zero-filling, index
+/// building) gets a small share of the core while the others have work. In simulation lanes are equal: any order that
+/// the scheduler may pick must be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Connections.
     Network,
-    /// The commit log's writes.
     Commit,
-    /// What crosses cores.
     Mesh,
-    /// Cold reads, zero-filling, snapshots: a small share.
     Background,
 }
 
-/// A task of this core; runs on when dropped.
-pub struct Task(Option<Inner>);
+/// A spawned task. Dropping it lets the task run on.
+pub struct Task(Inner);
 
 enum Inner {
     #[cfg(feature = "glommio")]
-    Glommio(glommio::task::Task),
+    Glommio(glommio::Task),
     Sim(sim::Task),
 }
 
-impl Task {
-    /// Drops the future where it waits.
-    pub fn cancel(mut self) {
-        match self.0.take() {
-            #[cfg(feature = "glommio")]
-            Some(Inner::Glommio(task)) => task.cancel(),
-            Some(Inner::Sim(task)) => task.cancel(),
-            None => {}
-        }
-    }
-
-    pub async fn join(mut self) {
-        match self.0.take() {
-            #[cfg(feature = "glommio")]
-            Some(Inner::Glommio(task)) => task.join().await,
-            Some(Inner::Sim(task)) => task.join().await,
-            None => {}
-        }
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        match self.0.take() {
-            #[cfg(feature = "glommio")]
-            Some(Inner::Glommio(task)) => task.detach(),
-            Some(Inner::Sim(_)) | None => {}
-        }
-    }
-}
-
 /// Starts a task on this core.
-pub fn spawn(lane: Lane, future: impl Future<Output = ()> + 'static) -> Task {
-    #[cfg(feature = "glommio")]
-    if glommio::task::is_current() {
-        return Task(Some(Inner::Glommio(glommio::task::spawn(lane, future))));
+pub fn spawn(lane: Lane, f: impl Future<Output = ()> + 'static) -> Task {
+    match backend() {
+        Backend::Outside => outside("spawn"),
+        #[cfg(feature = "glommio")]
+        Backend::Glommio => Task(Inner::Glommio(glommio::spawn(lane, f))),
+        Backend::Sim => Task(Inner::Sim(sim::spawn(lane, f))),
     }
-    let _one_lane = lane;
-    Task(Some(Inner::Sim(sim::spawn(future))))
 }
 
-/// The wall clock.
-pub fn now() -> Millis {
-    #[cfg(feature = "glommio")]
-    if glommio::task::is_current() {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        return Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+impl Task {
+    /// Drops the task's future: at once or at the scheduler's next turn, but it is never polled again. A task cannot
+    /// cancel itself.
+    pub fn cancel(self) {
+        match self.0 {
+            #[cfg(feature = "glommio")]
+            Inner::Glommio(task) => task.cancel(),
+            Inner::Sim(task) => task.cancel(),
+        }
     }
-    sim::now()
+
+    /// Waits until the task has ended, in whatever way.
+    pub async fn join(self) {
+        match self.0 {
+            #[cfg(feature = "glommio")]
+            Inner::Glommio(task) => task.join().await,
+            Inner::Sim(task) => task.join().await,
+        }
+    }
 }
 
-/// Time since the core started; never goes backwards.
-pub fn uptime() -> Duration {
-    #[cfg(feature = "glommio")]
-    if glommio::task::is_current() {
-        return glommio::task::uptime();
-    }
-    sim::uptime()
-}
-
-pub fn random() -> u64 {
-    #[cfg(feature = "glommio")]
-    if glommio::task::is_current() {
-        return fastrand::u64(..);
-    }
-    sim::random()
-}
-
-pub async fn sleep(duration: Duration) {
-    #[cfg(feature = "glommio")]
-    if glommio::task::is_current() {
-        return glommio::task::sleep(duration).await;
-    }
-    sim::sleep(duration).await;
-}
-
-/// Lets others of this core have their turn.
+/// Lets every other task that is ready run once, in all lanes.
 pub async fn yield_now() {
-    #[cfg(feature = "glommio")]
-    if glommio::task::is_current() {
-        return glommio::task::yield_now().await;
+    match backend() {
+        Backend::Outside => outside("yield_now"),
+        #[cfg(feature = "glommio")]
+        Backend::Glommio => glommio::yield_now().await,
+        Backend::Sim => sim::yield_now().await,
     }
-    sim::yield_now().await;
 }
 
-/// Whether this task has had its turn for long enough.
+/// Whether the current task has used up its turn: long loops ask this and `yield_now` when it is so.
 pub fn should_yield() -> bool {
-    #[cfg(feature = "glommio")]
-    if glommio::task::is_current() {
-        return glommio::task::should_yield();
+    match backend() {
+        Backend::Outside => false,
+        #[cfg(feature = "glommio")]
+        Backend::Glommio => glommio::should_yield(),
+        Backend::Sim => sim::should_yield(),
     }
-    sim::random() % 8 == 0
-}
-
-/// The future's output, or `None` when it takes longer.
-pub async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
-    futures_lite::future::or(async { Some(future.await) }, async {
-        sleep(limit).await;
-        None
-    })
-    .await
 }

@@ -285,6 +285,23 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_has_the_table() {
+        let documented = include_str!("../../../docs/protocol-codes.md");
+        let rows = documented.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| code"));
+        let expected = REQUEST_CODES.iter().map(|row| {
+            let releases = match row.releases {
+                Releases::Both => "4.9 and 5.x",
+                Releases::Only4 => "4.9 only",
+                Releases::Since5 => "5.x",
+                Releases::Since54 => "5.4 and later",
+                Releases::Unused => "none serves it",
+            };
+            format!("| {} | {} | {releases} |", row.number, row.name)
+        });
+        assert!(rows.eq(expected), "docs/protocol-codes.md is not the table");
+    }
+
+    #[test]
     fn codes_say_their_names() {
         assert_eq!(RequestCode::SendMessageV2.to_string(), "SEND_MESSAGE_V2(310)");
         assert_eq!(RequestCode::PopMessage.number(), 200_050);

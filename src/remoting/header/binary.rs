@@ -21,20 +21,17 @@ use crate::remoting::language::Language;
 /// The bytes with empty remark and fields.
 pub const HEADER_BYTES_MIN: usize = 2 + 1 + 2 + 4 + 4 + 4 + 4;
 
-pub(super) fn parse(bytes: &[u8]) -> Result<Header<'_>, BadFrame> {
+pub(super) fn parse<'a>(bytes: &'a [u8], header: &mut Header<'a>) -> Result<(), BadFrame> {
     let Some((fixed, rest)) = bytes.split_first_chunk::<13>() else {
         return Err(BadFrame::Binary("it has fewer bytes than any header"));
     };
     let i16_at = |at: usize| i32::from(i16::from_be_bytes([fixed[at], fixed[at + 1]]));
     let i32_at = |at: usize| i32::from_be_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]);
-    let mut header = Header {
-        code: i16_at(0),
-        language: Language::from_number(i64::from(fixed[2])),
-        version: i16_at(3),
-        opaque: i32_at(5),
-        flag: i32_at(9),
-        ..Header::empty()
-    };
+    header.code = i16_at(0);
+    header.language = Language::from_number(i64::from(fixed[2]));
+    header.version = i16_at(3);
+    header.opaque = i32_at(5);
+    header.flag = i32_at(9);
     let mut rest = Parts(rest);
     let remark = rest.long().ok_or(BadFrame::Binary("the remark is longer than the header"))?;
     header.remark = (!remark.is_empty()).then(|| text(remark));
@@ -43,11 +40,15 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Header<'_>, BadFrame> {
     while !fields.0.is_empty() {
         let name = fields.short().ok_or(BadFrame::Binary("a field's name is longer than all fields"))?;
         let value = fields.long().ok_or(BadFrame::Binary("a field's value is longer than all fields"))?;
-        if !name.is_empty() && !value.is_empty() {
-            header.push(text(name), text(value))?;
+        if name.is_empty() || value.is_empty() {
+            continue;
+        }
+        match (std::str::from_utf8(name), std::str::from_utf8(value)) {
+            (Ok(name), Ok(value)) => header.push(name, value)?,
+            _ => header.push_owned(text(name), text(value))?,
         }
     }
-    Ok(header)
+    Ok(())
 }
 
 /// Java decodes bytes that are not UTF-8 with replacement characters.

@@ -16,10 +16,9 @@ impl From<BadJson> for BadFrame {
     }
 }
 
-pub(super) fn parse(bytes: &[u8]) -> Result<Header<'_>, BadFrame> {
+pub(super) fn parse<'a>(bytes: &'a [u8], header: &mut Header<'a>) -> Result<(), BadFrame> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| BadFrame::Json { at: error.valid_up_to(), what: "bytes that are not UTF-8" })?;
-    let mut header = Header::empty();
     let scanner = &mut Scanner::new(text);
     scanner.expect(b'{', "an object was expected")?;
     loop {
@@ -36,14 +35,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Header<'_>, BadFrame> {
             "flag" => header.flag = number(scanner, "flag")?,
             "language" => header.language = language(scanner)?,
             "remark" => header.remark = value(scanner)?,
-            "extFields" => fields(scanner, &mut header)?,
+            "extFields" => fields(scanner, header)?,
             _ => {
                 scanner.skip()?;
             }
         }
     }
     scanner.end()?;
-    Ok(header)
+    Ok(())
 }
 
 fn fields<'a>(scanner: &mut Scanner<'a>, header: &mut Header<'a>) -> Result<(), BadFrame> {
@@ -57,10 +56,19 @@ fn fields<'a>(scanner: &mut Scanner<'a>, header: &mut Header<'a>) -> Result<(), 
         if scanner.take(b'}') {
             return Ok(());
         }
-        let name = scanner.key()?;
+        let name = match scanner.plain() {
+            Some(name) => Cow::Borrowed(name),
+            None => scanner.key()?,
+        };
         scanner.expect(b':', "a colon was expected")?;
-        if let Some(value) = value(scanner)? {
-            header.push(name, value)?;
+        match (name, scanner.plain()) {
+            (Cow::Borrowed(name), Some(value)) => header.push(name, value)?,
+            (name, Some(value)) => header.push_owned(name, Cow::Borrowed(value))?,
+            (name, None) => {
+                if let Some(value) = value(scanner)? {
+                    header.push_owned(name, value)?;
+                }
+            }
         }
     }
 }

@@ -40,21 +40,22 @@ pub struct Header<'a> {
     pub opaque: i32,
     pub flag: i32,
     pub remark: Option<Cow<'a, str>>,
-    fields: SmallVec<[Field<'a>; FIELDS_INLINE]>,
-}
-
-#[derive(Clone, Debug)]
-struct Field<'a> {
-    name: Cow<'a, str>,
-    value: Cow<'a, str>,
+    /// Names and values. Not `Cow`s: two words each go through registers, which this loop over all fields of all messages
+    /// feels (a `Cow` is written in words and read in vectors, and the processor waits for that).
+    fields: SmallVec<[(&'a str, &'a str); FIELDS_INLINE]>,
+    /// The few texts that could not be borrowed, by their place: 2 × field, and 1 more for its value. Ascending.
+    owned: SmallVec<[(u32, String); 1]>,
 }
 
 impl<'a> Header<'a> {
     pub fn parse(frame: &Frame<'a>) -> Result<Header<'a>, BadFrame> {
+        // Filled where it will stay: with its array it is too large to be handed around.
+        let mut header = Header::empty();
         match frame.encoding {
-            Encoding::Json => json::parse(frame.header),
-            Encoding::Binary => binary::parse(frame.header),
+            Encoding::Json => json::parse(frame.header, &mut header)?,
+            Encoding::Binary => binary::parse(frame.header, &mut header)?,
         }
+        Ok(header)
     }
 
     pub fn is_response(&self) -> bool {
@@ -67,25 +68,70 @@ impl<'a> Header<'a> {
 
     /// The value of an extended field; the last one of that name, as in Java's map.
     pub fn field(&self, name: &str) -> Option<&str> {
-        self.fields.iter().rev().find(|field| field.name == name).map(|field| &*field.value)
+        (0..self.fields.len()).rev().map(|at| self.field_at(at)).find(|(found, _)| *found == name).map(|(_, value)| value)
     }
 
     /// All extended fields in their order; one name may come twice.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields.iter().map(|field| (&*field.name, &*field.value))
+        (0..self.fields.len()).map(|at| self.field_at(at))
+    }
+
+    #[inline]
+    fn field_at(&self, at: usize) -> (&str, &str) {
+        let (name, value) = self.fields[at];
+        if self.owned.is_empty() { (name, value) } else { (self.text(2 * at, name), self.text(2 * at + 1, value)) }
+    }
+
+    fn text<'s>(&'s self, place: usize, borrowed: &'s str) -> &'s str {
+        match self.owned.binary_search_by_key(&(place as u32), |(place, _)| *place) {
+            Ok(found) => &self.owned[found].1,
+            Err(_) => borrowed,
+        }
     }
 
     /// With what a header has that says nothing.
     fn empty() -> Header<'a> {
-        Header { code: 0, language: Language::Java, version: 0, opaque: 0, flag: 0, remark: None, fields: SmallVec::new() }
+        Header {
+            code: 0,
+            language: Language::Java,
+            version: 0,
+            opaque: 0,
+            flag: 0,
+            remark: None,
+            fields: SmallVec::new(),
+            owned: SmallVec::new(),
+        }
     }
 
-    fn push(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) -> Result<(), BadFrame> {
+    #[inline]
+    fn push(&mut self, name: &'a str, value: &'a str) -> Result<(), TooManyFields> {
         if self.fields.len() == FIELDS_MAX {
-            return Err(BadFrame::TooManyFields);
+            return Err(TooManyFields);
         }
-        self.fields.push(Field { name, value });
+        self.fields.push((name, value));
         Ok(())
+    }
+
+    /// For texts of which one or both may not be borrowed.
+    #[cold]
+    fn push_owned(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) -> Result<(), TooManyFields> {
+        let at = 2 * self.fields.len();
+        let mut borrowed = [""; 2];
+        for (which, text) in [name, value].into_iter().enumerate() {
+            match text {
+                Cow::Borrowed(text) => borrowed[which] = text,
+                Cow::Owned(text) => self.owned.push(((at + which) as u32, text)),
+            }
+        }
+        self.push(borrowed[0], borrowed[1])
+    }
+}
+
+struct TooManyFields;
+
+impl From<TooManyFields> for BadFrame {
+    fn from(TooManyFields: TooManyFields) -> BadFrame {
+        BadFrame::TooManyFields
     }
 }
 

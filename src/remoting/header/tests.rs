@@ -53,6 +53,10 @@ fn json_headers_are_read_as_fastjson_reads_them() {
             "0 JAVA v0 #0 f2 \"-\" [a=1.50 b=true d=[1] e={\"x\":1}]",
         ),
         (r#"{"extFields":{},"unknown":{"a":[{}]},"extFields2":1}"#, "0 JAVA v0 #0 f0 \"-\" []"),
+        (
+            r#"{"extFields":{"a":"1","b\u0062":"2\n","c":"\"","d\t":"4","e":"5"}}"#,
+            "0 JAVA v0 #0 f0 \"-\" [a=1 bb=2\n c=\" d\t=4 e=5]",
+        ),
         (r#"{"remark":"\u4e2d\"","code":1}"#, "1 JAVA v0 #0 f0 \"中\\\"\" []"),
     ] {
         assert_eq!(json(text).map(|header| line(&header)).as_deref(), Ok(expected), "{text}");
@@ -95,6 +99,8 @@ fn a_json_header_cut_anywhere_is_bad() {
 fn the_last_of_equal_fields_counts() {
     let header = json(r#"{"extFields":{"a":"1","b":"2","a":"3"}}"#).unwrap();
     assert_eq!((header.field("a"), header.field("b"), header.field("c")), (Some("3"), Some("2"), None));
+    let header = json(r#"{"extFields":{"a\u0062":"1","ab":"2\t","\u0061b":"3"}}"#).unwrap();
+    assert_eq!(header.field("ab"), Some("3"));
 }
 
 #[test]

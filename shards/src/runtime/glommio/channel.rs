@@ -1,17 +1,14 @@
-//! Bounded channels between two executors.
+//! Channels between executors: glommio's shared channels.
 
 use ::glommio::channels::shared_channel::{self, ConnectedReceiver, ConnectedSender, SharedReceiver, SharedSender};
 use ::glommio::{GlommioError, ResourceType};
 
-pub struct Outlet<T: Send>(SharedSender<T>);
-pub struct Inlet<T: Send>(SharedReceiver<T>);
-pub struct Sender<T: Send>(ConnectedSender<T>);
-pub struct Receiver<T: Send>(ConnectedReceiver<T>);
-
-pub fn channel<T: Send>(capacity: usize) -> (Outlet<T>, Inlet<T>) {
+pub fn channel<T: Send + 'static>(capacity: usize) -> (Outlet<T>, Inlet<T>) {
     let (sender, receiver) = shared_channel::new_bounded(capacity);
     (Outlet(sender), Inlet(receiver))
 }
+
+pub struct Outlet<T: Send + 'static>(SharedSender<T>);
 
 impl<T: Send + 'static> Outlet<T> {
     pub async fn connect(self) -> Sender<T> {
@@ -19,31 +16,37 @@ impl<T: Send + 'static> Outlet<T> {
     }
 }
 
+pub struct Inlet<T: Send + 'static>(SharedReceiver<T>);
+
 impl<T: Send + 'static> Inlet<T> {
     pub async fn connect(self) -> Receiver<T> {
         Receiver(self.0.connect().await)
     }
 }
 
+pub struct Sender<T: Send + 'static>(ConnectedSender<T>);
+
 impl<T: Send + 'static> Sender<T> {
-    pub fn try_send(&self, item: T) -> Result<(), T> {
-        self.0.try_send(item).map_err(refused)
+    pub fn try_send(&self, value: T) -> Result<(), T> {
+        self.0.try_send(value).map_err(value_of)
     }
 
-    pub async fn send(&self, item: T) -> Result<(), T> {
-        self.0.send(item).await.map_err(refused)
+    pub async fn send(&self, value: T) -> Result<(), T> {
+        self.0.send(value).await.map_err(value_of)
     }
 }
 
-fn refused<T>(error: GlommioError<T>) -> T {
-    match error {
-        GlommioError::WouldBlock(ResourceType::Channel(item)) | GlommioError::Closed(ResourceType::Channel(item)) => item,
-        other => panic!("a channel gives back what it does not take: {other}"),
-    }
-}
+pub struct Receiver<T: Send + 'static>(ConnectedReceiver<T>);
 
 impl<T: Send + 'static> Receiver<T> {
     pub async fn recv(&self) -> Option<T> {
         self.0.recv().await
+    }
+}
+
+fn value_of<T>(error: GlommioError<T>) -> T {
+    match error {
+        GlommioError::Closed(ResourceType::Channel(value)) | GlommioError::WouldBlock(ResourceType::Channel(value)) => value,
+        other => unreachable!("a channel hands its value back when it is full or closed, and fails in no other way: {other}"),
     }
 }

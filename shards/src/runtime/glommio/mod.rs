@@ -1,16 +1,22 @@
-//! The real thing: io_uring through glommio, one pinned executor per core. The only room that names glommio.
+//! The real backend: one pinned glommio executor per core, over io_uring.
+//!
+//! The only folder that names the glommio crate. What it works around is said where it does: files lose O_DIRECT on
+//! tmpfs (`file`), listeners would share ports without being asked (`net`), task queues wait up to 100 ms unless told
+//! otherwise (`executor`).
 
-pub mod channel;
-pub mod file;
-pub mod launch;
-pub mod net;
-pub mod task;
+mod channel;
+mod executor;
+mod file;
+mod memory;
+mod net;
+mod probe;
 
-pub use launch::{CoreSpec, launch, probe};
+pub use super::CoreSpec;
+pub use executor::{CoreHandle, launch};
+pub use probe::probe;
 
-use std::io;
-
-/// glommio's errors carry ours inside.
-fn io_error<T>(error: ::glommio::GlommioError<T>) -> io::Error {
-    error.into()
-}
+pub(super) use channel::{Inlet, Outlet, Receiver, Sender, channel};
+pub(super) use executor::{Task, blocking, should_yield, sleep, spawn, yield_now};
+pub(super) use file::File;
+pub(super) use memory::DirectMemory;
+pub(super) use net::{Listener, Stream};

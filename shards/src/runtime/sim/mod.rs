@@ -1,42 +1,105 @@
-//! placeholder
-use std::{future::Future, io, net::SocketAddr, path::Path, time::Duration};
+//! The simulated backend: whole machines in one thread, decided by one seed.
+//!
+//! ```text
+//! world     the run loop, and what a test may do: start processes, crash them, break disks and networks
+//! tasks     who is ready         timers    what is due when        trace   what happened, as one number
+//! process   machines, processes, how they end
+//! disk      operations, locks    pages     bytes and power cuts    names   folders and power cuts
+//! network   connections, faults
+//! file fs stream channel         the awaiting side of these, under the names that `runtime` uses
+//! ```
+//!
+//! A test makes a `World`, starts processes on its machines, and runs a future of its own that talks to them:
+//!
+//! ```ignore
+//! let world = World::new(seed);
+//! let machine = world.machine("broker");
+//! let process = world.spawn_process(machine, "broker", || Broker::start(config));
+//! world.run(async {
+//!     sleep(Duration::from_millis(50)).await;
+//!     world.crash(process, CrashKind::PowerCut);
+//! });
+//! ```
+
+mod channel;
+mod context;
+mod disk;
+mod file;
+pub(super) mod fs;
+mod names;
+mod network;
+mod pages;
+mod process;
+mod random;
+mod stream;
+mod tasks;
+mod timers;
+mod trace;
+mod world;
+
+pub use disk::DiskFaults;
+pub use network::NetworkFaults;
+pub use process::{CrashKind, MachineId, ProcessId};
+pub use world::World;
+
+pub(super) use channel::{Inlet, Outlet, Receiver, Sender, channel};
+pub(super) use file::File;
+pub(super) use random::split_mix;
+pub(super) use stream::{Listener, Stream};
+pub(super) use tasks::Task;
+pub(super) use timers::sleep;
+
+use super::{CoreSpec, Lane};
 use crate::types::Millis;
-use super::Open;
-pub struct Task;
-impl Task { pub fn cancel(self) {} pub async fn join(self) {} }
-pub fn spawn(_f: impl Future<Output = ()> + 'static) -> Task { panic!() }
-pub fn now() -> Millis { panic!() }
-pub fn uptime() -> Duration { panic!() }
-pub fn random() -> u64 { panic!() }
-pub async fn sleep(_d: Duration) { panic!() }
-pub async fn yield_now() { panic!() }
-pub struct File;
-impl File {
-    pub async fn open(_p: &Path, _h: Open) -> io::Result<File> { panic!() }
-    pub fn alignment(&self) -> u32 { panic!() }
-    pub async fn size(&self) -> io::Result<u64> { panic!() }
-    pub async fn allocate(&self, _l: u64) -> io::Result<()> { panic!() }
-    pub async fn write_at(&self, _b: &[u8], _p: u64) -> io::Result<()> { panic!() }
-    pub async fn read_at(&self, _p: u64, _l: usize) -> io::Result<Vec<u8>> { panic!() }
-    pub async fn sync(&self) -> io::Result<()> { panic!() }
-    pub fn try_lock(&self) -> io::Result<bool> { panic!() }
-    pub async fn close(self) -> io::Result<()> { panic!() }
+use std::{
+    future::{Future, poll_fn},
+    task::Poll,
+    time::Duration,
+};
+
+/// One in so many questions is answered with yes.
+const SHOULD_YIELD_PERIOD: u64 = 16;
+
+pub(super) fn now() -> Millis {
+    let here = context::here();
+    here.world.wall(here.world.machine_of(here.process))
 }
-pub struct Listener; pub struct Stream;
-impl Listener { pub fn bind(_a: SocketAddr, _s: bool) -> io::Result<Listener> { panic!() } pub async fn accept(&self) -> io::Result<Stream> { panic!() } pub fn local_addr(&self) -> SocketAddr { panic!() } }
-impl Stream { pub async fn connect(_a: SocketAddr, _l: Duration) -> io::Result<Stream> { panic!() } pub fn peer_addr(&self) -> SocketAddr { panic!() } pub fn local_addr(&self) -> SocketAddr { panic!() }
- pub async fn read(&self, _b: &mut [u8]) -> io::Result<usize> { panic!() } pub async fn write_all(&self, _b: &[u8]) -> io::Result<()> { panic!() } pub fn close(&self) {} }
-pub mod channel {
-    use std::marker::PhantomData;
-    pub struct Outlet<T>(PhantomData<T>); pub struct Inlet<T>(PhantomData<T>); pub struct Sender<T>(PhantomData<T>); pub struct Receiver<T>(PhantomData<T>);
-    pub fn channel<T>(_c: usize) -> (Outlet<T>, Inlet<T>) { (Outlet(PhantomData), Inlet(PhantomData)) }
-    impl<T> Outlet<T> { pub async fn connect(self) -> Sender<T> { panic!() } }
-    impl<T> Inlet<T> { pub async fn connect(self) -> Receiver<T> { panic!() } }
-    impl<T> Sender<T> { pub fn try_send(&self, _t: T) -> Result<(), T> { panic!() } pub async fn send(&self, _t: T) -> Result<(), T> { panic!() } }
-    impl<T> Receiver<T> { pub async fn recv(&self) -> Option<T> { panic!() } }
+
+pub(super) fn uptime() -> Duration {
+    let here = context::here();
+    here.world.clock.get() - here.world.processes.borrow()[here.process.0 as usize].started
 }
-pub mod fs {
-    use std::{io, path::Path}; use crate::types::Millis; use super::super::fs::Usage;
-    pub fn create_dir_all(_p: &Path) -> io::Result<()> { panic!() } pub fn list(_p: &Path) -> io::Result<Vec<String>> { panic!() } pub fn rename(_a: &Path, _b: &Path) -> io::Result<()> { panic!() }
-    pub fn remove(_p: &Path) -> io::Result<()> { panic!() } pub fn sync_dir(_p: &Path) -> io::Result<()> { panic!() } pub fn exists(_p: &Path) -> bool { panic!() } pub fn usage(_p: &Path) -> io::Result<Usage> { panic!() } pub fn modified(_p: &Path) -> io::Result<Millis> { panic!() }
+
+pub(super) fn random() -> u64 {
+    context::here().world.random.borrow_mut().number()
+}
+
+pub(super) fn spawn(_lane: Lane, f: impl Future<Output = ()> + 'static) -> Task {
+    let here = context::here();
+    here.world.spawn(here.process, here.core, false, f)
+}
+
+pub(super) fn launch<F, G>(_spec: CoreSpec, f: F)
+where
+    F: FnOnce() -> G + Send + 'static,
+    G: Future<Output = ()> + 'static,
+{
+    let here = context::here();
+    here.world.launch(here.process, f);
+}
+
+pub(super) fn should_yield() -> bool {
+    context::here().world.random.borrow_mut().below(SHOULD_YIELD_PERIOD) == 0
+}
+
+pub(super) async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
