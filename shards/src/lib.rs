@@ -3,5 +3,12 @@
 //! State changes are plain synchronous Rust with time passed in; only `runtime` awaits. Nothing here knows a
 //! request code, JSON or protobuf: the `ringmq` package translates between clients and these types.
 
+pub mod data_version;
+pub mod filter;
+pub mod group;
+pub mod offsets;
 pub mod placement;
+pub mod record;
+pub mod topic;
 pub mod types;
+pub mod wire;

@@ -1,0 +1,13 @@
+//! What a consumer wants of a topic: its subscription, and the filter that follows from it.
+//!
+//! - `tag`: the tag expression `a || b` as a set of hash codes, as the consume queue stores them;
+//! - `subscription`: what a heartbeat or a pull says about one topic.
+//!
+//! Only tags are decided here, and only by hash: clients compare the text again, as with RocketMQ. Expressions of
+//! other types are carried along for the part that will compile them.
+
+mod subscription;
+mod tag;
+
+pub use subscription::{ExpressionType, SubscriptionData};
+pub use tag::{BadTagExpression, TagFilter, java_hash, tags_code};
