@@ -32,6 +32,7 @@ final class Node {
 
     static synchronized DefaultMQProducer producer() throws Exception {
         if (producer == null) {
+            admin();
             DefaultMQProducer p = newProducer();
             p.start();
             Runtime.getRuntime().addShutdownHook(new Thread(p::shutdown));
@@ -55,6 +56,8 @@ final class Node {
             a.start();
             Runtime.getRuntime().addShutdownHook(new Thread(a::shutdown));
             admin = a;
+            // a node that has just been started may still be registering
+            eventually(20, "a broker at the name server " + NAMESRV, false, () -> brokers().isEmpty());
         }
         return admin;
     }

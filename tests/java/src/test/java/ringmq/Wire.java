@@ -6,6 +6,7 @@ import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.util.HashMap;
 import java.util.Map;
+import org.apache.rocketmq.remoting.protocol.LanguageCode;
 import org.apache.rocketmq.remoting.protocol.RemotingCommand;
 
 /** One connection that speaks the stock client's frames without the stock client's own checks. */
@@ -29,6 +30,7 @@ final class Wire implements AutoCloseable {
     RemotingCommand ask(int code, Map<String, String> fields, byte[] body) throws Exception {
         RemotingCommand request = RemotingCommand.createRequestCommand(code, null);
         request.setExtFields(new HashMap<>(fields));
+        request.setLanguage(LanguageCode.OTHER); // not the stock client: a recording of its frames leaves these out
         request.setBody(body);
         ByteBuffer frame = request.encode();
         socket.getOutputStream().write(frame.array(), frame.arrayOffset(), frame.limit());
