@@ -11,3 +11,4 @@ pub mod net;
 pub mod node;
 pub mod preflight;
 pub mod remoting;
+pub mod store;

@@ -67,13 +67,20 @@ pub enum AppendError {
     /// The log has as much unwritten as it may; try again when some of it has been written.
     NoRoom,
     /// The topic was deleted while the message was on its way.
-    NoTopic { topic: String },
+    NoTopic {
+        topic: String,
+    },
     BadBatch(BadBatch),
     /// Larger than an entry can be.
-    TooLarge { bytes: usize, bytes_max: usize },
+    TooLarge {
+        bytes: usize,
+        bytes_max: usize,
+    },
     DiskFull(DiskFull),
     /// The disk has failed; only a restart with recovery goes on.
-    Poisoned { reason: String },
+    Poisoned {
+        reason: String,
+    },
 }
 
 /// What an operator needs to know about a full disk.
@@ -106,7 +113,10 @@ impl fmt::Display for AppendError {
 impl fmt::Display for DiskFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let DiskFull { path, used_percent, limit_percent, property } = self;
-        write!(f, "the disk of {path} is {used_percent} % full, messages are taken below {limit_percent} % ({property}); free some space")
+        write!(
+            f,
+            "the disk of {path} is {used_percent} % full, messages are taken below {limit_percent} % ({property}); free some space"
+        )
     }
 }
 
@@ -134,7 +144,12 @@ impl Shard {
     }
 
     /// Gives the messages of a batch consecutive places in one block; `offsets` gets the physical offset of each.
-    pub fn append_batch(&mut self, now: Millis, envelope: &NewMessage<'_>, offsets: &mut Vec<i64>) -> Result<Appended, AppendError> {
+    pub fn append_batch(
+        &mut self,
+        now: Millis,
+        envelope: &NewMessage<'_>,
+        offsets: &mut Vec<i64>,
+    ) -> Result<Appended, AppendError> {
         let batch = Batch::parse(*envelope).map_err(AppendError::BadBatch)?;
         let slot = self.queue_of(envelope)?;
         let bytes = batch.encoded_len();

@@ -20,8 +20,8 @@ use super::core::Core;
 use super::response::{Refusal, write_refusal};
 use crate::net::ConnectionNumber;
 use crate::remoting::code::ResponseCode;
-use crate::remoting::{Encoding, ResponseWriter};
 use crate::remoting::message::id::OffsetMessageId;
+use crate::remoting::{Encoding, ResponseWriter};
 
 /// Where a reply goes and what it repeats of the request. Plain data, so that it can cross cores.
 #[derive(Clone, Debug)]

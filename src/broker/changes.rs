@@ -23,13 +23,30 @@ use crate::remoting::code::ResponseCode;
 #[derive(Clone, Debug)]
 pub enum Wanted {
     /// The topic of a first send.
-    FirstSend { topic: String, default_topic: String, default_queue_nums: i32, unit_mode: bool },
+    FirstSend {
+        topic: String,
+        default_topic: String,
+        default_queue_nums: i32,
+        unit_mode: bool,
+    },
     Topic(TopicWanted),
-    TopicGone { topic: String },
+    TopicGone {
+        topic: String,
+    },
     /// A consumer's group and its retry topic.
-    Group { group: String, has_order_topic: bool, unit_mode: bool },
-    GroupSettings { settings: SubscriptionGroupConfig, attributes: Vec<(String, String)> },
-    GroupGone { group: String, clean_offsets: bool },
+    Group {
+        group: String,
+        has_order_topic: bool,
+        unit_mode: bool,
+    },
+    GroupSettings {
+        settings: SubscriptionGroupConfig,
+        attributes: Vec<(String, String)>,
+    },
+    GroupGone {
+        group: String,
+        clean_offsets: bool,
+    },
 }
 
 /// UPDATE_AND_CREATE_TOPIC, owned.
@@ -62,12 +79,8 @@ impl Wanted {
         let change = match self {
             Wanted::FirstSend { topic, default_topic, default_queue_nums, unit_mode } => {
                 let topic = TopicName::parse(topic)?;
-                let send = FirstSend {
-                    topic,
-                    default_topic,
-                    default_topic_queue_nums: *default_queue_nums,
-                    unit_mode: *unit_mode,
-                };
+                let send =
+                    FirstSend { topic, default_topic, default_topic_queue_nums: *default_queue_nums, unit_mode: *unit_mode };
                 shard.topics.create_on_send(send, now)?.map(Change::Topic)
             }
             Wanted::Topic(wanted) => shard.topics.update(&wanted.update()?, now)?.map(Change::Topic),
@@ -76,7 +89,8 @@ impl Wanted {
                 return group_of_consumer(shard, group, *has_order_topic, *unit_mode, now);
             }
             Wanted::GroupSettings { settings, attributes } => {
-                let attributes: Vec<(&str, &str)> = attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+                let attributes: Vec<(&str, &str)> =
+                    attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
                 shard.groups.update(settings.clone(), &attributes, now)?.map(Change::Group)
             }
             Wanted::GroupGone { group, clean_offsets } => shard.groups.delete(group, *clean_offsets, now).map(Change::Group),

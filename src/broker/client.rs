@@ -147,9 +147,8 @@ impl Request<Core> for ConsumerIds {
 pub async fn check_config(call: Call) -> Result<Response, Refusal> {
     // RocketMQ has nothing against a check without a subscription.
     let Ok(check) = CheckClientConfig::decode(call.body()) else { return Ok(Response::success()) };
-    let refuse = |code, kind: &str| {
-        Err(Refusal::new(code, format!("The broker does not support consumer to filter message by {kind}")))
-    };
+    let refuse =
+        |code, kind: &str| Err(Refusal::new(code, format!("The broker does not support consumer to filter message by {kind}")));
     match &check.subscription.expression_type {
         ExpressionType::Tag => Ok(Response::success()),
         ExpressionType::Sql92 => refuse(ResponseCode::SystemError, "SQL92"),

@@ -15,9 +15,9 @@ use super::core::Core;
 use super::response::{Refusal, Response};
 use super::{client, config, connections, group, lock, offset, pull, send, stats, topic, view};
 use crate::net::connection::InFlight;
+use crate::net::owned_frame::OwnedFrame;
 use crate::net::{Connection, Flow};
 use crate::remoting::code::{RequestCode, ResponseCode};
-use crate::net::owned_frame::OwnedFrame;
 use crate::remoting::{Encoding, Frame, Header};
 
 /// A request off the hot path: its own copy of the frame, and whom to ask and answer.

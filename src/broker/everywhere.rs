@@ -4,8 +4,8 @@
 
 use std::rc::Rc;
 
-use ringmq_shards::runtime::slot;
 use ringmq_shards::runtime::mesh::Request;
+use ringmq_shards::runtime::slot;
 use ringmq_shards::runtime::{self, Lane};
 use ringmq_shards::types::ShardId;
 

@@ -16,7 +16,9 @@ use super::dispatch::Call;
 use super::page::Page;
 use super::response::{Refusal, Response};
 use crate::remoting::code::ResponseCode;
-use crate::remoting::request::group::{self, DeleteSubscriptionGroup, GetAllSubscriptionGroup, GetSubscriptionGroupConfig, GroupSettings};
+use crate::remoting::request::group::{
+    self, DeleteSubscriptionGroup, GetAllSubscriptionGroup, GetSubscriptionGroupConfig, GroupSettings,
+};
 
 pub async fn put(call: Call) -> Result<Response, Refusal> {
     wanted(GroupSettings::decode(call.body())?).make(&call.core).await?;

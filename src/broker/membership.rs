@@ -196,7 +196,8 @@ impl Request<Core> for Notify {
             let Some(connection) = core.net.connections.get(number) else { continue };
             let opaque = core.next_opaque();
             connection.reply(|out| {
-                let request = RequestWriter::new(out, Encoding::Json, opaque, RequestCode::NotifyConsumerIdsChanged.number()).oneway();
+                let request =
+                    RequestWriter::new(out, Encoding::Json, opaque, RequestCode::NotifyConsumerIdsChanged.number()).oneway();
                 let written = NotifyConsumerIdsChanged { consumer_group: &self.group }.encode(request).finish();
                 assert!(written.is_ok(), "a group's name fits a frame");
             });

@@ -21,7 +21,9 @@ use super::dispatch::Call;
 use super::response::{Refusal, Response};
 use crate::remoting::code::ResponseCode;
 use crate::remoting::request::BadRequest;
-use crate::remoting::request::offset::{Boundary, GetMaxOffset, GetMinOffset, QueryConsumerOffset, SearchOffset, UpdateConsumerOffset};
+use crate::remoting::request::offset::{
+    Boundary, GetMaxOffset, GetMinOffset, QueryConsumerOffset, SearchOffset, UpdateConsumerOffset,
+};
 
 pub async fn query(call: Call) -> Result<Response, Refusal> {
     let (stored, set_zero) = {

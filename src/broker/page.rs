@@ -29,7 +29,10 @@ impl Page {
         let version = version.and_then(|text| json::parse(text.as_bytes()).ok());
         Some(Page {
             begin: usize::try_from(begin.unwrap_or(0)).unwrap_or(0),
-            rows: rows.and_then(|rows| usize::try_from(rows).ok()).filter(|rows| *rows > 0).map_or(ROWS_MAX, |rows| rows.min(ROWS_MAX)),
+            rows: rows
+                .and_then(|rows| usize::try_from(rows).ok())
+                .filter(|rows| *rows > 0)
+                .map_or(ROWS_MAX, |rows| rows.min(ROWS_MAX)),
             version: version.as_ref().and_then(Object::of).map(|object| read_version(&object)),
         })
     }

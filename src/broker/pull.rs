@@ -10,11 +10,11 @@ use std::rc::Rc;
 
 use ringmq_shards::filter::TagFilter;
 use ringmq_shards::group::{GroupLookup, MessageModel, SubscriptionGroupConfig};
-use ringmq_shards::runtime::mesh::Request;
-use ringmq_shards::runtime::{self, Lane};
 use ringmq_shards::offsets::OffsetCommit;
 use ringmq_shards::queue::PullStatus;
+use ringmq_shards::runtime::mesh::Request;
 use ringmq_shards::runtime::reader::{PullRequest, Pulled};
+use ringmq_shards::runtime::{self, Lane};
 use ringmq_shards::types::QueueOffset;
 
 use super::core::Core;
@@ -143,13 +143,14 @@ fn check(core: &Core, connection: &Connection, header: &Header<'_>) -> Result<(P
         let remark = format!("the topic[{}] pulling message is forbidden", request.topic);
         return Err(no_permission(remark, forbidden::TOPIC));
     }
-    let queue_id = u32::try_from(request.queue_id).ok().filter(|queue_id| *queue_id < topic.read_queue_nums).ok_or_else(|| {
-        let remark = format!(
-            "queueId[{}] is illegal, topic:[{}] topicConfig.readQueueNums:[{}] consumer:[/{}]",
-            request.queue_id, request.topic, topic.read_queue_nums, connection.peer
-        );
-        Refusal::new(ResponseCode::InvalidParameter, remark)
-    })?;
+    let queue_id =
+        u32::try_from(request.queue_id).ok().filter(|queue_id| *queue_id < topic.read_queue_nums).ok_or_else(|| {
+            let remark = format!(
+                "queueId[{}] is illegal, topic:[{}] topicConfig.readQueueNums:[{}] consumer:[/{}]",
+                request.queue_id, request.topic, topic.read_queue_nums, connection.peer
+            );
+            Refusal::new(ResponseCode::InvalidParameter, remark)
+        })?;
     let filter = subscription(core, &request, group)?;
     let holds = request.sys_flag & flag::SUSPEND != 0;
     let hold_millis = match (holds, settings.long_polling) {

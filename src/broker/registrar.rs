@@ -70,7 +70,8 @@ impl Registrar {
                 for due in due {
                     let connection = connection_to(&connections, &due.server);
                     let (registrar, core) = (registrar.clone(), core.clone());
-                    let _detached = runtime::spawn(Lane::Background, async move { registrar.tell(&core, due, &connection).await });
+                    let _detached =
+                        runtime::spawn(Lane::Background, async move { registrar.tell(&core, due, &connection).await });
                 }
                 let _raised_or_not = runtime::timeout(LOOK, registrar.due.wait()).await;
             }

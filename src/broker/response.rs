@@ -1,12 +1,12 @@
 //! What a handler answers, and the one table from what went wrong to the code and the words a client gets.
 
-use ringmq_shards::shard::AppendError;
 use ringmq_shards::runtime::reader::ReadError;
+use ringmq_shards::shard::AppendError;
 use ringmq_shards::topic::{BadName, SystemTopic, TopicMissing};
 
 use crate::remoting::code::ResponseCode;
-use crate::remoting::{Encoding, ResponseWriter};
 use crate::remoting::request::BadRequest;
+use crate::remoting::{Encoding, ResponseWriter};
 
 /// The answer of everything off the hot path.
 #[derive(Debug)]

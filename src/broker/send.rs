@@ -17,16 +17,18 @@ use super::changes::Wanted;
 use super::core::{Core, Offered};
 use super::properties;
 use super::response::{Refusal, write_refusal};
+use crate::net::owned_frame::OwnedFrame;
 use crate::net::{Connection, Flow};
 use crate::remoting::code::ResponseCode;
-use crate::net::owned_frame::OwnedFrame;
 use crate::remoting::message::properties::{PROPERTIES_BYTES_MAX, get as find, name};
 use crate::remoting::request::send::SendMessage;
 use crate::remoting::{Encoding, Frame, Header};
 
 /// What the checks have found.
 enum Checked {
-    Ready { queue_id: u32 },
+    Ready {
+        queue_id: u32,
+    },
     /// The topic does not exist here; it may be made from the request's default topic.
     UnknownTopic,
 }
@@ -101,7 +103,10 @@ fn check_message(core: &Core, request: &SendMessage<'_>, body: &[u8]) -> Result<
         return Err(Refusal::new(ResponseCode::MessageIllegal, why.into()));
     }
     if request.batch && TopicName::parse(request.topic).is_ok_and(TopicName::is_retry) {
-        return Err(Refusal::new(ResponseCode::MessageIllegal, "batch request does not support retry group ".to_string() + request.topic));
+        return Err(Refusal::new(
+            ResponseCode::MessageIllegal,
+            "batch request does not support retry group ".to_string() + request.topic,
+        ));
     }
     Ok(())
 }

@@ -194,9 +194,11 @@ fn table(core: &Core, part: &Part) -> Vec<(String, String)> {
     put("putMessageFailedTimes", part.failed.to_string());
     put("putMessageSizeTotal", part.bytes_in.to_string());
     put("putMessageAverageSize", (part.bytes_in as f64 / part.totals.messages_in.max(1.0)).to_string());
-    for (when, totals) in
-        [("TotalYesterdayMorning", part.yesterday_morning), ("TotalTodayMorning", part.today_morning), ("TotalTodayNow", part.totals)]
-    {
+    for (when, totals) in [
+        ("TotalYesterdayMorning", part.yesterday_morning),
+        ("TotalTodayMorning", part.today_morning),
+        ("TotalTodayNow", part.totals),
+    ] {
         put(&format!("msgPut{when}"), count(totals.messages_in));
         put(&format!("msgGet{when}"), count(totals.messages_out));
     }

@@ -87,9 +87,10 @@ pub async fn get(call: Call) -> Result<Response, Refusal> {
     let header = call.header();
     let name = GetTopicConfig::decode(&header)?.topic;
     let shard = call.core.live.state.borrow();
-    let topic = shard.topics.get(name).ok_or_else(|| {
-        Refusal::new(ResponseCode::TopicNotExist, format!("No topic in this broker. topic: {name}"))
-    })?;
+    let topic = shard
+        .topics
+        .get(name)
+        .ok_or_else(|| Refusal::new(ResponseCode::TopicNotExist, format!("No topic in this broker. topic: {name}")))?;
     let mut body = Vec::new();
     topic_config::write_one(topic, &mut body);
     Ok(Response::success().with_body(body))

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::args::{Send, Tail};
 use crate::admin;
 use crate::config::NodeOptions;
+use crate::store;
 
 /// Runs until SIGTERM or SIGINT.
 #[cfg(feature = "glommio")]
@@ -17,12 +18,13 @@ pub(super) fn node(_node: NodeOptions) -> Result<(), String> {
     Err("this ringmq was built without its io_uring runtime (feature glommio)".to_string())
 }
 
-pub(super) fn store_check(_dir: &Path) -> Result<(), String> {
-    Err("this build cannot check a store yet".to_string())
+pub(super) fn store_check(dir: &Path) -> Result<(), String> {
+    print!("{}", store::check(dir)?);
+    Ok(())
 }
 
-pub(super) fn store_dump(_dir: &Path, _shard: Option<u16>, _from: u64, _count: Option<u64>) -> Result<(), String> {
-    Err("this build cannot dump a store yet".to_string())
+pub(super) fn store_dump(dir: &Path, shard: Option<u16>, from: u64, count: Option<u64>) -> Result<(), String> {
+    store::dump(dir, shard, from, count, &mut std::io::stdout().lock())
 }
 
 pub(super) fn send(args: Send) -> Result<(), String> {

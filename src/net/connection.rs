@@ -231,7 +231,12 @@ impl Connection {
 
     /// Hands on every whole frame in the buffer. Returns the size of the one that has begun (0: not known), or `None`
     /// when the connection is to end.
-    async fn take_frames<S: Service>(self: &Rc<Self>, buffer: &mut ReadBuffer, service: &Rc<S>, shared: &Rc<Shared>) -> Option<usize> {
+    async fn take_frames<S: Service>(
+        self: &Rc<Self>,
+        buffer: &mut ReadBuffer,
+        service: &Rc<S>,
+        shared: &Rc<Shared>,
+    ) -> Option<usize> {
         loop {
             let (frame, used) = match remoting::split(buffer.unread()) {
                 Ok(Some(whole)) => whole,

@@ -30,7 +30,11 @@ pub fn listen<S: Service>(
                 Ok(stream) if shared.connections.count() >= shared.connections_max => {
                     if let Some(left_out) = shared.refused.pass() {
                         let limit = shared.connections_max;
-                        tracing::warn!(left_out, limit, "connection refused: this core has as many as its file descriptors allow");
+                        tracing::warn!(
+                            left_out,
+                            limit,
+                            "connection refused: this core has as many as its file descriptors allow"
+                        );
                     }
                     stream.close();
                 }

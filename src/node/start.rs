@@ -35,8 +35,8 @@ use crate::broker::registration::Advertised;
 use crate::broker::settings_sync;
 use crate::config::{self, NodeOptions, Settings, VIP_PORT_BELOW};
 use crate::net::connection::Shared;
-use crate::remoting::message::id::UniqueKeys;
 use crate::net::listener;
+use crate::remoting::message::id::UniqueKeys;
 
 /// The parts of the memory budget, in percent; the rest is for what is not counted.
 const TAIL_PERCENT: u64 = 50;
@@ -314,4 +314,3 @@ async fn farewell(shared: &[Rc<Shared>]) {
         connection.close();
     }
 }
-

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::Check;
 use crate::config::NodeOptions;
+use ringmq_shards::log::meta::{FILE_NAME, FORMAT};
+use ringmq_shards::log::{BadMeta, StoreMeta};
 use ringmq_shards::placement::Routing;
 
 /// What `store.meta` says, as far as a start must agree with it.
@@ -17,9 +19,9 @@ pub struct ExistingStore {
 }
 
 /// The newest store format that this program reads.
-pub const FORMAT_NEWEST: u32 = 1;
+pub const FORMAT_NEWEST: u32 = FORMAT;
 
-const META: &str = "store.meta";
+const META: &str = FILE_NAME;
 
 pub fn exists(dir: &Path) -> bool {
     dir.join(META).exists()
@@ -27,9 +29,19 @@ pub fn exists(dir: &Path) -> bool {
 
 /// None: there is no store yet, or none that can be read here.
 ///
-/// The codec of `store.meta` belongs to the log; whoever joins the two calls it here, and the checks below come alive.
-pub fn existing(_dir: &Path) -> Result<Option<ExistingStore>, String> {
-    Ok(None)
+/// One of a newer format is no error here: `judge` says what to do about it.
+pub fn existing(dir: &Path) -> Result<Option<ExistingStore>, String> {
+    let path = dir.join(META);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("{}: {error}", path.display())),
+    };
+    match StoreMeta::decode(&bytes) {
+        Ok(meta) => Ok(Some(ExistingStore { format: FORMAT_NEWEST, shards: meta.shards, routing: meta.routing })),
+        Err(BadMeta::NewerFormat(format)) => Ok(Some(ExistingStore { format, shards: 0, routing: Routing::Mesh })),
+        Err(bad) => Err(format!("{}: {bad}", path.display())),
+    }
 }
 
 pub(super) fn checks(options: &NodeOptions) -> Vec<Check> {

@@ -247,10 +247,7 @@ mod tests {
     fn a_block_at_another_place_or_of_another_shard_is_refused() {
         let mut bytes = [0; HEADER_BYTES];
         header().encode(&mut bytes);
-        assert_eq!(
-            BlockHeader::decode(&bytes, ShardId(3), LogPosition(0)),
-            Err(BadBlock::OtherPlace(LogPosition(8192)))
-        );
+        assert_eq!(BlockHeader::decode(&bytes, ShardId(3), LogPosition(0)), Err(BadBlock::OtherPlace(LogPosition(8192))));
         assert_eq!(BlockHeader::decode(&bytes, ShardId(1), LogPosition(8192)), Err(BadBlock::OtherShard(ShardId(3))));
         assert_eq!(BlockHeader::decode(&[0; HEADER_BYTES], ShardId(3), LogPosition(0)), Err(BadBlock::Zero));
     }

@@ -59,8 +59,12 @@ pub enum NoRoom {
     /// The next segment is not ready.
     Segment,
     /// Never: larger than an entry can be.
-    TooLarge { bytes_max: usize },
-    Poisoned { reason: String },
+    TooLarge {
+        bytes_max: usize,
+    },
+    Poisoned {
+        reason: String,
+    },
 }
 
 /// Where recovery, or creation, left the log.
@@ -298,7 +302,15 @@ impl GroupCommit {
         }
     }
 
-    fn push(&mut self, kind: BlockKind, position: LogPosition, buffer: Buffer, payload: Range<usize>, crc: u32, mark: LogPosition) {
+    fn push(
+        &mut self,
+        kind: BlockKind,
+        position: LogPosition,
+        buffer: Buffer,
+        payload: Range<usize>,
+        crc: u32,
+        mark: LogPosition,
+    ) {
         let bytes = buffer.len();
         let id = WriteId(self.next_write);
         self.next_write += 1;

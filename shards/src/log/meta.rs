@@ -57,7 +57,10 @@ impl fmt::Display for BadMeta {
                 write!(f, "the store has format {found}, this version reads up to {FORMAT}; start a newer ringmq")
             }
             BadMeta::Placement(found) => {
-                write!(f, "the store places queues by version {found}, this ringmq by {PLACEMENT_VERSION}; start the version that made it")
+                write!(
+                    f,
+                    "the store places queues by version {found}, this ringmq by {PLACEMENT_VERSION}; start the version that made it"
+                )
             }
             BadMeta::Value(what) => write!(f, "the {what} makes no sense; restore the file from a backup"),
         }

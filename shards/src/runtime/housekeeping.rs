@@ -102,7 +102,8 @@ impl Housekeeping {
                 return Ok(());
             }
             let (position, replay_from) = (state.log.appended(), state.queues.replay_from());
-            let mut writer = SnapshotWriter::new(SnapshotHead { shard: state.id, position, replay_from, store_time: state.store_time });
+            let mut writer =
+                SnapshotWriter::new(SnapshotHead { shard: state.id, position, replay_from, store_time: state.store_time });
             writer.section(Section::Topics, |out| state.topics.encode(out));
             writer.section(Section::Groups, |out| state.groups.encode(out));
             (writer, position, replay_from)

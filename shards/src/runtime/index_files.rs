@@ -41,7 +41,9 @@ impl IndexFiles {
                 let loaded = live.state.borrow_mut().queues.loaded(read, &bytes);
                 match loaded {
                     Ok(()) => return Ok(()),
-                    Err(bad) => tracing::warn!(path = %path(&live.log.options, read.segment).display(), %bad, "the index file is damaged and is made again"),
+                    Err(bad) => {
+                        tracing::warn!(path = %path(&live.log.options, read.segment).display(), %bad, "the index file is damaged and is made again")
+                    }
                 }
             }
         }
@@ -133,7 +135,12 @@ fn disk(error: &dyn std::fmt::Display) -> ReadError {
     ReadError::Disk { what: format!("an index file cannot be made again: {error}") }
 }
 
-fn push_records(rebuild: &mut Rebuild, live: &LiveShard, start: LogPosition, payload: &[u8]) -> Result<(), crate::entry::BadEntry> {
+fn push_records(
+    rebuild: &mut Rebuild,
+    live: &LiveShard,
+    start: LogPosition,
+    payload: &[u8],
+) -> Result<(), crate::entry::BadEntry> {
     let state = live.state.borrow();
     for entry in entries(payload) {
         let (at, Entry::Message(record)) = entry? else { continue };
@@ -143,7 +150,14 @@ fn push_records(rebuild: &mut Rebuild, live: &LiveShard, start: LogPosition, pay
         let position = start.advance(at as u64);
         let properties = IndexedProperties::of(record.properties());
         let keys = properties.keys().map(|key| key_hash(record.topic(), key));
-        rebuild.push(&state.queues, record.topic(), record.queue_id(), record.queue_offset(), index_entry(position, &record), keys);
+        rebuild.push(
+            &state.queues,
+            record.topic(),
+            record.queue_id(),
+            record.queue_offset(),
+            index_entry(position, &record),
+            keys,
+        );
     }
     Ok(())
 }

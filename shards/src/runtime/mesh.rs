@@ -21,8 +21,8 @@ use std::rc::Rc;
 use sync_wrapper::SyncWrapper;
 
 use super::{Inlet, Outlet, Receiver, Sender};
-use super::{Signal, SlotSetter, slot};
 use super::{Lane, spawn};
+use super::{Signal, SlotSetter, slot};
 use crate::types::ShardId;
 
 /// Requests to one peer whose replies have not come back. Held pulls count, so it is generous.
@@ -80,9 +80,8 @@ pub struct MeshEnds<W: Crossing> {
 /// Channels between all pairs of `cores` cores.
 pub fn mesh<W: Crossing>(cores: u16) -> Vec<MeshEnds<W>> {
     let count = usize::from(cores);
-    let mut ends: Vec<MeshEnds<W>> = (0..cores)
-        .map(|id| MeshEnds { id: ShardId(id), peers: (0..count).map(|_| None).collect() })
-        .collect();
+    let mut ends: Vec<MeshEnds<W>> =
+        (0..cores).map(|id| MeshEnds { id: ShardId(id), peers: (0..count).map(|_| None).collect() }).collect();
     for one in 0..count {
         for other in one + 1..count {
             let (there, arriving_there) = super::channel(CHANNEL_CAPACITY);

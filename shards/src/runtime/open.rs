@@ -166,7 +166,8 @@ impl<'o> Restoring<'o> {
                     let properties = IndexedProperties::of(record.properties());
                     let keys = properties.keys().map(|key| key_hash(record.topic(), key));
                     let entry = index_entry(position, &record);
-                    let replayed = self.queues.replay(record.topic(), incarnation, record.queue_id(), record.queue_offset(), entry, keys);
+                    let replayed =
+                        self.queues.replay(record.topic(), incarnation, record.queue_id(), record.queue_offset(), entry, keys);
                     replayed.map(|_| ()).map_err(|gap| (position, gap.to_string()))
                 }
                 Ok((at, Entry::Control(control))) => {
@@ -197,10 +198,24 @@ impl<'o> Restoring<'o> {
     fn replay_control(&mut self, position: LogPosition, control: Control<'_>) -> Result<(), (LogPosition, String)> {
         match control {
             Control::Topic(change) => {
-                crate::shard::apply(Change::Topic(change), &mut self.topics, &mut self.groups, &mut self.queues, &mut self.offsets, &mut |_| ());
+                crate::shard::apply(
+                    Change::Topic(change),
+                    &mut self.topics,
+                    &mut self.groups,
+                    &mut self.queues,
+                    &mut self.offsets,
+                    &mut |_| (),
+                );
             }
             Control::Group(change) => {
-                crate::shard::apply(Change::Group(change), &mut self.topics, &mut self.groups, &mut self.queues, &mut self.offsets, &mut |_| ());
+                crate::shard::apply(
+                    Change::Group(change),
+                    &mut self.topics,
+                    &mut self.groups,
+                    &mut self.queues,
+                    &mut self.offsets,
+                    &mut |_| (),
+                );
             }
             Control::ConsumerOffsets(rows) => {
                 for commit in rows.iter() {

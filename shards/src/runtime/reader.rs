@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::commit_log::Piece;
 use super::live::LiveShard;
-use super::{SlotSetter, slot};
 use super::{Lane, now, sleep, spawn};
+use super::{SlotSetter, slot};
 use crate::filter::TagFilter;
 use crate::queue::{Boundary, IndexRead, Plan, PlannedRead, Pull, PullLimits, PullStatus, QueueSlot, TimeSearch, plan};
 use crate::record::Record;
@@ -100,7 +100,11 @@ impl LiveShard {
                 }
                 Plan::Ready { status, next_begin, min, max } => (status, next_begin, min, max),
             };
-            if request.hold_millis > 0 && is_waiting(status, request.offset) && now() < deadline && self.wait(slot, request, deadline).await {
+            if request.hold_millis > 0
+                && is_waiting(status, request.offset)
+                && now() < deadline
+                && self.wait(slot, request, deadline).await
+            {
                 continue;
             }
             let (messages, body) = match status {
@@ -146,7 +150,10 @@ impl LiveShard {
                 rest = &rest[1..];
                 continue;
             }
-            let near = rest.iter().take_while(|read| read.position.0 + u64::from(read.size) <= first.position.0 + SPAN_BYTES_MAX).count();
+            let near = rest
+                .iter()
+                .take_while(|read| read.position.0 + u64::from(read.size) <= first.position.0 + SPAN_BYTES_MAX)
+                .count();
             let (span, after) = rest.split_at(near.max(1));
             self.read_span(span, &mut body).await?;
             rest = after;
@@ -189,7 +196,10 @@ impl LiveShard {
             if error.kind() == std::io::ErrorKind::NotFound {
                 return ReadError::Gone;
             }
-            let what = format!("reading {} at position {position} failed: {error}", self.log.path(self.log.options.segment_of(position)).display());
+            let what = format!(
+                "reading {} at position {position} failed: {error}",
+                self.log.path(self.log.options.segment_of(position)).display()
+            );
             tracing::error!("{what}");
             ReadError::Disk { what }
         })
@@ -228,7 +238,8 @@ impl LiveShard {
             state.placement.physical_offset(state.id, position)
         };
         // A client's number may point anywhere: only bytes that name themselves as this record are one.
-        let is_record = Record::parse(&bytes).is_ok_and(|record| record.verify(physical_offset, None).is_ok() && record.verify_crc().is_ok());
+        let is_record =
+            Record::parse(&bytes).is_ok_and(|record| record.verify(physical_offset, None).is_ok() && record.verify_crc().is_ok());
         Ok(is_record.then_some(bytes))
     }
 

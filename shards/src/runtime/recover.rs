@@ -145,7 +145,10 @@ async fn scan(
         }
         let have = window.len() - position.since(window_at) as usize;
         let segment_left = (options.segment_of(position).0 + options.segment_bytes - position.0) as usize;
-        if have < wanted.min(segment_left) && have < segment_left && (have < options.block_unit as usize || wanted > READ_BYTES || have == 0) {
+        if have < wanted.min(segment_left)
+            && have < segment_left
+            && (have < options.block_unit as usize || wanted > READ_BYTES || have == 0)
+        {
             window.drain(..position.since(window_at) as usize);
             window_at = position;
             let read_at = position.advance(window.len() as u64);
@@ -181,7 +184,9 @@ async fn scan(
         }
         Verdict::Corrupt { position, bad, mark, mark_at } => {
             let path = options.dir.join(segment::name(options.segment_of(position)));
-            let found = format!("{bad}, though the block at {mark_at} says that everything before {mark} was durable: acknowledged messages are damaged");
+            let found = format!(
+                "{bad}, though the block at {mark_at} says that everything before {mark} was durable: acknowledged messages are damaged"
+            );
             let advice = "restore the file from a backup, or run `ringmq store check` to see what is readable";
             Err(StoreError::new(&path, found, advice).at(position))
         }
@@ -214,7 +219,9 @@ async fn settle(
     let path = options.dir.join(segment::name(current));
     let file = files.get(&current).and_then(|file| file.clone()).expect("the current segment is open");
     let end = next.0.min(resume.position.0 + options.window_bytes()).next_multiple_of(u64::from(options.block_unit)).min(next.0);
-    zero(&file, resume.position.since(current), end - current.0).await.map_err(|error| StoreError::io(&path, "zeroing the cut", &error))?;
+    zero(&file, resume.position.since(current), end - current.0)
+        .await
+        .map_err(|error| StoreError::io(&path, "zeroing the cut", &error))?;
     for (first, file) in files.iter() {
         if let Some(file) = file {
             let path = options.dir.join(segment::name(*first));
