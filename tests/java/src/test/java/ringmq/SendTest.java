@@ -204,7 +204,7 @@ class SendTest extends ClientTest {
     void illegalTopics() throws Exception {
         int invalid = Node.isBefore5() ? 1 : 29;
         Map<String, Integer> expected = new TreeMap<>(Map.of(
-            "", invalid, " ", invalid, "a b", invalid, "../../etc/passwd", invalid, "topic*", invalid, "主题", invalid, "x".repeat(128), invalid,
+            " ", invalid, "a b", invalid, "../../etc/passwd", invalid, "topic*", invalid, "主题", invalid, "x".repeat(128), invalid,
             "SCHEDULE_TOPIC_XXXX", 16, "RMQ_SYS_TRANS_HALF_TOPIC", 16));
         Map<String, Integer> answered = new TreeMap<>();
         for (String topic : expected.keySet()) answered.put(topic, sendOnTheWire(topic, 0).getCode());
