@@ -28,6 +28,8 @@ pub enum Wanted {
     TopicGone { topic: String },
     /// A consumer's group and its retry topic.
     Group { group: String, has_order_topic: bool, unit_mode: bool },
+    /// A group that somebody uses; one that is there already stays as it is.
+    GroupUsed { group: String },
     GroupSettings { settings: SubscriptionGroupConfig, attributes: Vec<(String, String)> },
     GroupGone { group: String, clean_offsets: bool },
 }
@@ -75,6 +77,10 @@ impl Wanted {
             Wanted::Group { group, has_order_topic, unit_mode } => {
                 return group_of_consumer(shard, group, *has_order_topic, *unit_mode, now);
             }
+            Wanted::GroupUsed { group } => match shard.groups.find(group, now) {
+                GroupLookup::Create(change) => Some(Change::Group(change)),
+                GroupLookup::Known(_) | GroupLookup::Missing => None,
+            },
             Wanted::GroupSettings { settings, attributes } => {
                 let attributes: Vec<(&str, &str)> = attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
                 shard.groups.update(settings.clone(), &attributes, now)?.map(Change::Group)
