@@ -100,6 +100,12 @@ impl std::fmt::Debug for Buffer {
     }
 }
 
+impl crate::queue::BufferLen for Buffer {
+    fn buffer_len(&self) -> usize {
+        self.len()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,11 +127,5 @@ mod tests {
         buffer.truncate(4096);
         assert_eq!(buffer.len(), 4096);
         assert_eq!(buffer.as_slice()[4095], 7);
-    }
-}
-
-impl crate::queue::BufferLen for Buffer {
-    fn buffer_len(&self) -> usize {
-        self.len()
     }
 }
