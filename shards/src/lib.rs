@@ -4,4 +4,5 @@
 //! request code, JSON or protobuf: the `ringmq` package translates between clients and these types.
 
 pub mod placement;
+pub mod runtime;
 pub mod types;

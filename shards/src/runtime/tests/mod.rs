@@ -1,0 +1,1 @@
+//! The same test bodies on both backends.
