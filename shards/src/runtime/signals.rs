@@ -22,3 +22,17 @@ pub fn wait() -> std::io::Result<Stop> {
     let signal = sys::wait_for_signal(&[libc::SIGINT, libc::SIGTERM])?;
     Ok(if signal == libc::SIGINT { Stop::Interrupt } else { Stop::Terminate })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blocked_signal_is_waited_for() {
+        block().expect("signals can be blocked");
+        sys::raise(libc::SIGTERM).expect("signals can be sent");
+        assert_eq!(wait().expect("signals can be waited for"), Stop::Terminate);
+        sys::raise(libc::SIGINT).expect("signals can be sent");
+        assert_eq!(wait().expect("signals can be waited for"), Stop::Interrupt);
+    }
+}

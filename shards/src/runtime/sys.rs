@@ -109,6 +109,16 @@ pub(super) fn wait_for_signal(signals: &[libc::c_int]) -> io::Result<libc::c_int
     }
 }
 
+/// Sends a signal to the calling thread.
+#[cfg(test)]
+pub(super) fn raise(signal: libc::c_int) -> io::Result<()> {
+    // SAFETY: raise takes a number.
+    match unsafe { libc::raise(signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 fn signal_set(signals: &[libc::c_int]) -> libc::sigset_t {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigemptyset initialises the set; sigaddset gets that set and can fail only for an unknown signal.

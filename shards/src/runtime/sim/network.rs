@@ -279,9 +279,11 @@ impl Network {
         let there = own.inbox.len().min(buffer.len());
         if there > 0 {
             let take = limit(there);
-            for (target, byte) in buffer.iter_mut().zip(own.inbox.drain(..take)) {
-                *target = byte;
-            }
+            let (front, back) = own.inbox.as_slices();
+            let from_front = take.min(front.len());
+            buffer[..from_front].copy_from_slice(&front[..from_front]);
+            buffer[from_front..take].copy_from_slice(&back[..take - from_front]);
+            own.inbox.drain(..take);
             for waker in ends[1 - end.side].writers.drain(..) {
                 waker.wake();
             }
@@ -334,7 +336,7 @@ impl Inner {
         let mut network = self.network.borrow_mut();
         let mut random = self.random.borrow_mut();
         let mut takes = random.duration(within.unwrap_or(&network.faults.latency));
-        if random.chance(network.faults.slow) {
+        if within.is_none() && random.chance(network.faults.slow) {
             takes *= 20;
         }
         let Some(state) = network.end(to) else { return };
@@ -360,7 +362,8 @@ impl Inner {
             }
             let state = network.end(end).expect("looked up above");
             let mut bytes_arrived = 0;
-            while let Some((_, item)) = state.arriving.pop_front_if(|(at, _)| *at <= self.clock.get()) {
+            while state.arriving.front().is_some_and(|(at, _)| *at <= self.clock.get()) {
+                let (_, item) = state.arriving.pop_front().expect("looked at above");
                 match item {
                     Item::Bytes(bytes) => {
                         state.arriving_bytes -= bytes.len();

@@ -197,10 +197,10 @@ impl Page {
         let covered = self.unsynced.iter().take_while(|version| version.sequence <= sequence).count();
         let doomed = self.unsynced[..covered].iter().rposition(|version| version.doomed);
         let rewritten = self.unsynced[doomed.map_or(0, |last| last + 1)..covered].iter().fold(0, |bits, v| bits | v.sectors);
-        if doomed.is_none() || rewritten == ALL {
-            if let Some(last) = self.unsynced.drain(..covered).next_back() {
-                self.durable = last.image;
-            }
+        if (doomed.is_none() || rewritten == ALL)
+            && let Some(last) = self.unsynced.drain(..covered).next_back()
+        {
+            self.durable = last.image;
         }
         !self.unsynced.is_empty()
     }

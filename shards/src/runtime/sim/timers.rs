@@ -12,8 +12,10 @@ use std::{
 
 pub enum Action {
     Wake(Waker),
-    Do(Box<dyn FnOnce(&Rc<Inner>)>),
+    Do(Effect),
 }
+
+type Effect = Box<dyn FnOnce(&Rc<Inner>)>;
 
 /// A moment, and a number that tells equal moments apart.
 type Key = (Duration, u64);
