@@ -10,6 +10,7 @@ pub mod group;
 pub mod offsets;
 pub mod placement;
 pub mod record;
+pub mod runtime;
 pub mod topic;
 pub mod types;
 pub mod wire;
