@@ -11,6 +11,7 @@ pub mod offsets;
 pub mod placement;
 pub mod record;
 pub mod runtime;
+pub mod snapshot;
 pub mod topic;
 pub mod types;
 pub mod wire;
