@@ -9,6 +9,7 @@ pub mod filter;
 pub mod group;
 pub mod offsets;
 pub mod placement;
+pub mod queue;
 pub mod record;
 pub mod runtime;
 pub mod snapshot;
