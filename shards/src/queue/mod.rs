@@ -42,7 +42,7 @@ mod waiters;
 
 pub use entry::{IndexEntry, is_queued, key_hash};
 pub use keys::{KeySearch, KeyStep};
-pub use layout::{BadIndex, INDEX_VERSION, IndexHeader, PAGE_BYTES, verify_index};
+pub use layout::{BadIndex, INDEX_VERSION, IndexHeader, PAGE_BYTES};
 pub use lookup::Lookup;
 pub use plan::{Plan, PlannedRead, Pull, PullLimits, PullStatus, plan};
 pub use queues::{QueueLimits, QueueSlot, Queues, Visible};
@@ -51,6 +51,6 @@ pub use replay::{ReplayGap, Replayed};
 pub use retention::Retire;
 pub use seal::Seal;
 pub use sealed::IndexRead;
-pub use tail_cache::{BufferLen, TailCache};
+pub use tail_cache::TailCache;
 pub use time::{Boundary, TimeSearch};
 pub use waiters::{Waiters, WaitersFull};

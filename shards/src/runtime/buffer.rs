@@ -100,12 +100,6 @@ impl std::fmt::Debug for Buffer {
     }
 }
 
-impl crate::queue::BufferLen for Buffer {
-    fn buffer_len(&self) -> usize {
-        self.len()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
