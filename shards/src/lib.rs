@@ -13,6 +13,7 @@ pub mod placement;
 pub mod queue;
 pub mod record;
 pub mod runtime;
+pub mod shard;
 pub mod snapshot;
 pub mod topic;
 pub mod types;

@@ -127,6 +127,18 @@ pub(super) fn seal_page(page: &mut [u8], number: u32, segment: LogPosition) {
     page[..4].copy_from_slice(&crc.to_be_bytes());
 }
 
+/// Checks a whole index file: its head and every page.
+pub fn verify_index(bytes: &[u8], segment: LogPosition) -> Result<IndexHeader, BadIndex> {
+    let head = bytes.get(..PAGE_BYTES).ok_or(BadIndex::Short { page: 0 })?;
+    let header = IndexHeader::decode(check_page(head, 0, segment)?)?;
+    for number in 1..header.pages() {
+        let start = number as usize * PAGE_BYTES;
+        let page = bytes.get(start..start + PAGE_BYTES).ok_or(BadIndex::Short { page: number })?;
+        check_page(page, number, segment)?;
+    }
+    Ok(header)
+}
+
 /// Whether a page is the one that was meant; returns its payload.
 pub(super) fn check_page(page: &[u8], number: u32, segment: LogPosition) -> Result<&[u8], BadIndex> {
     if page.len() < PAGE_BYTES {

@@ -42,7 +42,7 @@ mod waiters;
 
 pub use entry::{IndexEntry, is_queued, key_hash};
 pub use keys::{KeySearch, KeyStep};
-pub use layout::{BadIndex, INDEX_VERSION, IndexHeader, PAGE_BYTES};
+pub use layout::{BadIndex, INDEX_VERSION, IndexHeader, PAGE_BYTES, verify_index};
 pub use lookup::Lookup;
 pub use plan::{Plan, PlannedRead, Pull, PullLimits, PullStatus, plan};
 pub use queues::{QueueLimits, QueueSlot, Queues, Visible};

@@ -25,6 +25,17 @@ pub struct Usage {
     pub available: u64,
 }
 
+impl Usage {
+    /// What is in use of what we could use, in percent.
+    pub fn used_percent(&self) -> u8 {
+        if self.total == 0 {
+            return 0;
+        }
+        let free = u128::from(self.available.min(self.total)) * 100 / u128::from(self.total);
+        100 - free as u8
+    }
+}
+
 pub fn create_dir_all(path: &Path) -> io::Result<()> {
     match backend() {
         Backend::Sim => sim::fs::create_dir_all(path),

@@ -16,13 +16,22 @@
 mod buffer;
 mod channel;
 mod clock;
+pub mod commit_log;
 mod file;
 pub mod fs;
+pub mod housekeeping;
+pub mod index_files;
 mod launch;
+pub mod live;
 mod local;
+pub mod mesh;
 mod net;
+pub mod open;
 mod panic;
+pub mod reader;
+pub mod recover;
 pub mod signals;
+pub mod store_error;
 mod sys;
 mod task;
 
