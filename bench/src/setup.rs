@@ -19,6 +19,7 @@ const QUERY_CONSUMER_OFFSET: i32 = 14;
 const UPDATE_CONSUMER_OFFSET: i32 = 15;
 const UPDATE_AND_CREATE_TOPIC: i32 = 17;
 const GET_MAX_OFFSET: i32 = 30;
+const UPDATE_AND_CREATE_SUBSCRIPTIONGROUP: i32 = 200;
 const SEND_MESSAGE_V2: i32 = 310;
 
 pub fn millis() -> i64 {
@@ -63,6 +64,13 @@ pub fn create_topic(connection: &mut Connection, topic: &str, queues: u32) -> Re
     let writer = RequestWriter::new(&mut connection.out, Encoding::Binary, 1, UPDATE_AND_CREATE_TOPIC);
     create.encode(writer).finish().expect("it fits a frame");
     answered(connection, "create the topic").map(drop)
+}
+
+pub fn create_group(connection: &mut Connection) -> Result<(), String> {
+    let body = format!("{{\"groupName\":\"{GROUP}\",\"consumeEnable\":true}}");
+    let writer = RequestWriter::new(&mut connection.out, Encoding::Binary, 1, UPDATE_AND_CREATE_SUBSCRIPTIONGROUP);
+    writer.body(body.as_bytes()).finish().expect("it fits a frame");
+    answered(connection, "create the group").map(drop)
 }
 
 pub fn max_offset(connection: &mut Connection, topic: &str, queue: u32) -> Result<i64, String> {

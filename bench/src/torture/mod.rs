@@ -76,6 +76,8 @@ pub fn run(args: &Torture) -> Result<bool, String> {
         let mut control = open(&node)?;
         if round == 0 {
             setup::create_topic(&mut control, TOPIC, args.queues)?;
+            // Only a group that is there may commit offsets.
+            setup::create_group(&mut control)?;
         }
         ledger.check_restart(&mut control, TOPIC)?;
         if round == args.rounds {
