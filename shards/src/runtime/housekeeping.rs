@@ -3,7 +3,7 @@
 //! Invariants:
 //! - A segment is deleted only when its index file exists, a snapshot that knows the new minima is durable, and the
 //!   replay of that snapshot begins behind it.
-//! - A snapshot at p is published only when the log is durable up to p.
+//! - A snapshot at p is published only when the log is durable up to p, and up to all that its slices have seen.
 //!
 //! Before: `runtime::live`; after: `queue::retention`, `snapshot`.
 
@@ -150,8 +150,14 @@ impl Housekeeping {
         let mut from = Some(0);
         while let Some(at) = from {
             // What is visible is durable, also where acknowledgements do not wait for the disk.
-            from = writer.section(Section::Queues, |out| live.state.borrow().queues.encode_slice(position, replay_from, at, SLICE_BYTES, out));
+            from = writer.section(Section::Queues, |out| {
+                live.state.borrow().queues.encode_slice(position, replay_from, at, SLICE_BYTES, out)
+            });
             yield_now().await;
+        }
+        // The slices may tell of a topic's deletion that a crash could still lose: its records would come back without it.
+        if live.durable_so_far().await.is_err() {
+            return Ok(());
         }
         fs::write_durable(&live.log.options.dir.join(FILE_NAME), &writer.finish()).await?;
         self.snapshot_at.set(position);

@@ -82,6 +82,10 @@ impl IndexFiles {
                 Seal::Built => break,
             }
         }
+        // The next segment must have begun for good, or a crash could let the log go on in this one.
+        if live.durable_so_far().await.is_err() {
+            return Ok(());
+        }
         self.write(&live.log.options, sealing, &bytes).await?;
         while !{ live.state.borrow_mut().queues.seal_finish(RUNS_PER_SLICE) } {
             yield_now().await;
@@ -119,6 +123,8 @@ impl IndexFiles {
         while !rebuild.slice(&mut bytes, PAGES_PER_SLICE) {
             yield_now().await;
         }
+        // A topic whose deletion could still be lost would come back without its entries.
+        live.durable_so_far().await.map_err(|error| disk(&error))?;
         self.write(options, segment, &bytes).await.map_err(|error| disk(&error))?;
         live.state.borrow_mut().queues.index_replaced(segment);
         Ok(())

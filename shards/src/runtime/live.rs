@@ -158,6 +158,13 @@ impl LiveShard {
         waiter.await.unwrap_or_else(|| Err(stopped()))
     }
 
+    /// Waits until all that is appended by now is on disk. What is written beside the log may tell of any of it, so it gets
+    /// its name only then; also where acknowledgements do not wait for the disk.
+    pub(super) async fn durable_so_far(&self) -> Result<(), AppendError> {
+        let appended = self.state.borrow().log.appended();
+        self.durable(appended).await
+    }
+
     /// Remembers how far a group has read; it is logged within a second.
     pub fn commit_offset(&self, commit: OffsetCommit<'_>) -> Result<(), crate::offsets::OffsetsFull> {
         self.state.borrow_mut().offsets.commit(commit)
