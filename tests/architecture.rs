@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("remoting", &[]),
     ("config", &[]),
+    ("local", &[]),
     ("net", &["remoting"]),
-    ("namesrv", &["net", "remoting"]),
-    ("broker", &["net", "remoting", "config"]),
+    ("namesrv", &["net", "remoting", "config"]),
+    ("broker", &["net", "remoting", "config", "local"]),
     ("admin", &["net", "remoting"]),
     ("store", &["config"]),
     ("preflight", &["config"]),
-    ("node", &["broker", "namesrv", "net", "remoting", "config", "preflight"]),
+    ("node", &["broker", "namesrv", "net", "remoting", "config", "preflight", "local"]),
     ("cli", &["node", "broker", "namesrv", "admin", "store", "net", "remoting", "config", "preflight"]),
 ];
 
