@@ -18,7 +18,6 @@ use crate::offsets::{ConsumerOffsets, OffsetCommit};
 use crate::placement::Placement;
 use crate::queue::{IndexEntry, QueueSlot, Queues, TailCache, Visible, key_hash};
 use crate::record::{BadBatch, Batch, IndexedProperties, NewMessage};
-use crate::runtime::Buffer;
 use crate::topic::{TopicChange, Topics};
 use crate::types::{LogPosition, Millis, QueueOffset, ShardId};
 
@@ -30,7 +29,7 @@ pub struct Shard {
     pub placement: Placement,
     pub log: GroupCommit,
     pub queues: Queues,
-    pub tail: TailCache<Buffer>,
+    pub tail: TailCache,
     pub topics: Topics,
     pub groups: Groups,
     pub offsets: ConsumerOffsets,

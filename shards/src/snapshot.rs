@@ -125,8 +125,11 @@ impl SnapshotWriter {
     }
 }
 
+/// The sections of a snapshot, in their order.
+pub type Sections<'a> = Vec<(Section, &'a [u8])>;
+
 /// A snapshot's head and its sections, all checked.
-pub fn decode(bytes: &[u8], shard: ShardId) -> Result<(SnapshotHead, Vec<(Section, &[u8])>), BadSnapshot> {
+pub fn decode(bytes: &[u8], shard: ShardId) -> Result<(SnapshotHead, Sections<'_>), BadSnapshot> {
     let head = bytes.get(..HEAD_BYTES).ok_or(BadSnapshot::Short)?;
     let u32_at = |at: usize| u32::from_be_bytes(head[at..at + 4].try_into().expect("four bytes"));
     let u64_at = |at: usize| u64::from_be_bytes(head[at..at + 8].try_into().expect("eight bytes"));

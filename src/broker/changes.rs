@@ -47,6 +47,10 @@ pub enum Wanted {
         group: String,
         clean_offsets: bool,
     },
+    /// A group that somebody uses; one that is there already stays as it is.
+    GroupUsed {
+        group: String,
+    },
 }
 
 /// UPDATE_AND_CREATE_TOPIC, owned.
@@ -88,6 +92,10 @@ impl Wanted {
             Wanted::Group { group, has_order_topic, unit_mode } => {
                 return group_of_consumer(shard, group, *has_order_topic, *unit_mode, now);
             }
+            Wanted::GroupUsed { group } => match shard.groups.find(group, now) {
+                GroupLookup::Create(change) => Some(Change::Group(change)),
+                GroupLookup::Known(_) | GroupLookup::Missing => None,
+            },
             Wanted::GroupSettings { settings, attributes } => {
                 let attributes: Vec<(&str, &str)> =
                     attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();

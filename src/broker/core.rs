@@ -137,14 +137,14 @@ impl Core {
     }
 
     /// A message from another core; handed back when the log has no room now.
-    pub fn append_parcel(self: &Rc<Self>, parcel: Parcel) -> Result<(), Parcel> {
+    pub fn append_parcel(self: &Rc<Self>, parcel: Parcel) -> Option<Parcel> {
         let mut offsets = Vec::new();
         match self.append_bytes(&parcel.message(), parcel.batch, &mut offsets) {
-            Err(AppendError::NoRoom) => Err(parcel),
+            Err(AppendError::NoRoom) => Some(parcel),
             result => {
                 let (ticket, carrier) = parcel.unpack();
                 self.answer(result, offsets, ticket, carrier);
-                Ok(())
+                None
             }
         }
     }

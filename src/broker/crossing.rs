@@ -113,7 +113,7 @@ impl Arrivals {
     /// Appends what waits, as far as the log has room; called whenever room may have come.
     pub fn retry(&self, core: &Rc<Core>) {
         while let Some(parcel) = { self.0.borrow_mut().pop_front() } {
-            if let Err(parcel) = core.append_parcel(parcel) {
+            if let Some(parcel) = core.append_parcel(parcel) {
                 self.0.borrow_mut().push_front(parcel);
                 return;
             }

@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 
-use ringmq_shards::group::{GroupLookup, SubscriptionGroupConfig};
+use ringmq_shards::group::GroupLookup;
 use ringmq_shards::runtime::{self, mesh::Request};
 
 use super::changes::Wanted;
@@ -57,8 +57,7 @@ pub async fn get(call: Call) -> Result<Response, Refusal> {
     let name = GetSubscriptionGroupConfig::decode(&call.header())?.group.to_owned();
     let may_be_made = matches!(core.live.state.borrow().groups.find(&name, runtime::now()), GroupLookup::Create(_));
     if may_be_made {
-        let settings = SubscriptionGroupConfig::new(&name);
-        Wanted::GroupSettings { settings, attributes: Vec::new() }.make(core).await?;
+        Wanted::GroupUsed { group: name.clone() }.make(core).await?;
     }
     let shard = core.live.state.borrow();
     let none = || Refusal::new(ResponseCode::SubscriptionGroupNotExist, "No group in this broker".to_owned());

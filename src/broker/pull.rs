@@ -17,6 +17,7 @@ use ringmq_shards::runtime::reader::{PullRequest, Pulled};
 use ringmq_shards::runtime::{self, Lane};
 use ringmq_shards::types::QueueOffset;
 
+use super::changes::Wanted;
 use super::core::Core;
 use super::response::{Refusal, write_refusal};
 use crate::net::connection::InFlight;
@@ -34,11 +35,13 @@ struct Asker {
     oneway: bool,
     topic_sys_flag: i32,
     group_sys_flag: i32,
+    /// The group comes into being by this pull, as in RocketMQ: its offsets may be committed before its first heartbeat.
+    new_group: bool,
 }
 
 pub fn pull(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>) -> Flow {
     match check(core, connection, header) {
-        Ok((pull, topic_sys_flag, group_sys_flag)) => {
+        Ok((pull, topic_sys_flag, group_sys_flag, new_group)) => {
             let asker = Asker {
                 in_flight: connection.begin(),
                 encoding: frame.encoding,
@@ -46,6 +49,7 @@ pub fn pull(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, hea
                 oneway: header.is_oneway(),
                 topic_sys_flag,
                 group_sys_flag,
+                new_group,
             };
             let core = core.clone();
             let _detached = runtime::spawn(Lane::Network, async move { serve(core, pull, asker).await });
@@ -66,6 +70,15 @@ async fn serve(core: Rc<Core>, pull: PullFrom, asker: Asker) {
     connection.writable().await;
     if !connection.is_open() {
         return;
+    }
+    if asker.new_group {
+        let used = Wanted::GroupUsed { group: pull.group.clone() };
+        if let Err(refusal) = used.make(&core).await {
+            if !asker.oneway {
+                connection.reply(|out| write_refusal(asker.encoding, asker.opaque, &refusal, out));
+            }
+            return;
+        }
     }
     let asked_offset = pull.request.offset;
     let owner = core.placement.queue(&pull.request.topic, pull.request.queue_id, core.id);
@@ -106,7 +119,7 @@ impl Request<Core> for PullFrom {
 }
 
 /// Everything that can be said without looking at the queue.
-fn check(core: &Core, connection: &Connection, header: &Header<'_>) -> Result<(PullFrom, i32, i32), Refusal> {
+fn check(core: &Core, connection: &Connection, header: &Header<'_>) -> Result<(PullFrom, i32, i32, bool), Refusal> {
     let request = PullMessage::decode(header)?;
     if !core.permission().is_readable() {
         let remark = format!("the broker[{}] pulling message is forbidden", core.identity.address.ip());
@@ -118,11 +131,13 @@ fn check(core: &Core, connection: &Connection, header: &Header<'_>) -> Result<(P
         return Err(no_permission(remark, forbidden::BROKER));
     }
     let shard = core.live.state.borrow();
-    // A group that may be created is as good as there: its first heartbeat makes it.
+    // A group that may be created is as good as there.
     let created;
+    let mut new_group = false;
     let group = match shard.groups.find(request.consumer_group, runtime::now()) {
         GroupLookup::Known(group) => group,
         GroupLookup::Create(_) => {
+            new_group = true;
             created = SubscriptionGroupConfig::new(request.consumer_group);
             &created
         }
@@ -171,7 +186,7 @@ fn check(core: &Core, connection: &Connection, header: &Header<'_>) -> Result<(P
         group: request.consumer_group.to_owned(),
         commit_offset: request.commit_offset.filter(|_| request.sys_flag & flag::COMMIT_OFFSET != 0),
     };
-    Ok((pull, topic.sys_flag, group.group_sys_flag))
+    Ok((pull, topic.sys_flag, group.group_sys_flag, new_group))
 }
 
 /// Clients are told who forbids it.

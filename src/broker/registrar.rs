@@ -64,7 +64,7 @@ impl Registrar {
     pub fn run(self: &Rc<Self>, core: &Rc<Core>) {
         let (registrar, core) = (self.clone(), core.clone());
         let _detached = runtime::spawn(Lane::Background, async move {
-            let connections: Rc<RefCell<Vec<(String, Rc<Connection>)>>> = Rc::default();
+            let connections = Connections::default();
             while !core.stopping.get() {
                 let due = registrar.registration.borrow_mut().due(runtime::now());
                 for due in due {
@@ -155,7 +155,10 @@ struct Connection {
     client: RefCell<Option<Client>>,
 }
 
-fn connection_to(connections: &RefCell<Vec<(String, Rc<Connection>)>>, server: &str) -> Rc<Connection> {
+/// One for each name server, by its address as it was given.
+type Connections = RefCell<Vec<(String, Rc<Connection>)>>;
+
+fn connection_to(connections: &Connections, server: &str) -> Rc<Connection> {
     let mut connections = connections.borrow_mut();
     if let Some((_, connection)) = connections.iter().find(|(name, _)| name == server) {
         return connection.clone();

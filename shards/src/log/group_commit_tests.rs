@@ -87,7 +87,7 @@ fn a_full_queue_of_blocks_is_back_pressure() {
     assert_eq!(log.peek(UNIT as usize), Err(NoRoom::Pending));
     let write = log.next_write().expect("a write");
     log.synced(write.id);
-    assert_eq!(log.peek(UNIT as usize).is_ok(), true);
+    assert!(log.peek(UNIT as usize).is_ok());
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn no_block_goes_into_a_segment_that_is_not_ready() {
     while log.reserve(UNIT as usize, 1).is_ok() {}
     assert_eq!(log.peek(UNIT as usize), Err(NoRoom::Segment));
     log.segments_ready(LogPosition(128 * UNIT));
-    assert_eq!(log.peek(UNIT as usize).is_ok(), true);
+    assert!(log.peek(UNIT as usize).is_ok());
 }
 
 #[test]

@@ -50,8 +50,11 @@ pub(super) struct Node {
 }
 
 impl Chain {
-    /// The chain that a snapshot kept, if it is one: positions, offsets and depths grow.
+    /// The chain that a snapshot kept, if it is one: it begins with the first run, and positions, offsets and depths grow.
     pub fn of_path(path: Vec<Node>) -> Option<Chain> {
+        if path.first().is_some_and(|first| first.depth != 0) {
+            return None;
+        }
         let grows = |pair: &[Node]| {
             pair[0].link.segment < pair[1].link.segment
                 && pair[0].link.first < pair[1].link.first
@@ -102,20 +105,20 @@ impl Chain {
 
     /// Where the search for the newest run that is not `too_new` begins.
     pub fn enter(&self, too_new: impl Fn(&Link) -> bool) -> Entrance {
-        let mut newer = None;
+        let mut newer: Option<&Node> = None;
         for node in self.path.iter().rev() {
             if !too_new(&node.link) {
                 return match newer {
-                    None => Entrance::Found(node.link),
-                    Some(newer) => Entrance::Before(newer),
+                    None => Entrance::Found { link: node.link, newer: None },
+                    // There is none between them.
+                    Some(newer) if newer.depth == node.depth + 1 => Entrance::Found { link: node.link, newer: Some(newer.link) },
+                    Some(newer) => Entrance::Before(newer.link),
                 };
             }
-            newer = Some(node.link);
+            newer = Some(node);
         }
-        // The path ends at the first run ever.
         match newer {
-            Some(first) if self.path[0].depth == 0 => Entrance::AllTooNew(first),
-            Some(oldest) => Entrance::Before(oldest),
+            Some(first) => Entrance::AllTooNew(first.link),
             None => Entrance::Empty,
         }
     }
@@ -124,7 +127,10 @@ impl Chain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entrance {
     Empty,
-    Found(Link),
+    Found {
+        link: Link,
+        newer: Option<Link>,
+    },
     /// This one is too new; its links lead to the right one.
     Before(Link),
     /// Even the first run is too new.
@@ -154,7 +160,7 @@ mod tests {
             let too_new = |link: &Link| link.first.0 > wanted * 10 + 5;
             let mut steps = 0;
             let found = match chain.enter(too_new) {
-                Entrance::Found(link) => link,
+                Entrance::Found { link, .. } => link,
                 Entrance::Before(mut at) => loop {
                     steps += 1;
                     let links = stored[at.segment.0 as usize / 100];

@@ -109,7 +109,7 @@ impl Queues {
         let (min, born) = (queue.min, queue.born);
         let mut at = match queue.chain.enter(&too_new) {
             Entrance::Empty => return Ok(Walked { link: None, newer: None }),
-            Entrance::Found(link) => return Ok(Walked { link: Some(link), newer: None }),
+            Entrance::Found { link, newer } => return Ok(Walked { link: Some(link), newer }),
             Entrance::AllTooNew(first) => return Ok(Walked { link: None, newer: Some(first) }),
             Entrance::Before(link) => link,
         };
@@ -182,17 +182,5 @@ impl Sealed {
     pub(super) fn entry(&mut self, segment: LogPosition, run: &DirectoryRun, number: u32) -> Result<Packed, Miss> {
         let payload = self.entries_page(segment, run, number)?;
         Ok(Packed::decode(&payload[(number % ENTRIES_PER_PAGE) as usize * ENTRY_BYTES..]))
-    }
-
-    /// The newest run in segments before that one, asked one by one.
-    fn older_run(&mut self, segment: LogPosition, born: LogPosition) -> Result<Option<Link>, Miss> {
-        let mut at = segment;
-        while let Some(older) = self.before(at) {
-            if let Some(run) = self.run(older, born)? {
-                return Ok(Some(Link { segment: older, first: run.first, first_time: run.first_time }));
-            }
-            at = older;
-        }
-        Ok(None)
     }
 }

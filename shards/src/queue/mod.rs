@@ -51,6 +51,6 @@ pub use replay::{ReplayGap, Replayed};
 pub use retention::Retire;
 pub use seal::Seal;
 pub use sealed::IndexRead;
-pub use tail_cache::{BufferLen, TailCache};
+pub use tail_cache::TailCache;
 pub use time::{Boundary, TimeSearch};
 pub use waiters::{Waiters, WaitersFull};

@@ -28,12 +28,22 @@ impl PullLimits {
     pub const DEFAULT: PullLimits = PullLimits { messages_max: 32, bytes_max: 256 * 1024, examined_max: 800 };
 }
 
+/// What a client asks for, and how far it was planned: what must be loaded for a far-reaching search may be more than
+/// fits in memory at once, so `plan` goes on where it was and does not begin again.
 #[derive(Clone, Copy, Debug)]
 pub struct Pull<'a> {
-    pub offset: QueueOffset,
-    pub messages_max: u32,
-    pub bytes_max: usize,
-    pub filter: &'a TagFilter,
+    offset: QueueOffset,
+    messages_max: u32,
+    bytes_max: usize,
+    filter: &'a TagFilter,
+    /// All before this was examined, and nothing was wanted.
+    at: QueueOffset,
+}
+
+impl<'a> Pull<'a> {
+    pub fn new(offset: QueueOffset, messages_max: u32, bytes_max: usize, filter: &'a TagFilter) -> Pull<'a> {
+        Pull { offset, messages_max, bytes_max, filter, at: offset }
+    }
 }
 
 /// RocketMQ's GetMessageStatus, as far as a plan can know it.
@@ -90,7 +100,7 @@ pub enum Plan {
 pub fn plan(
     queues: &mut Queues,
     slot: Option<QueueSlot>,
-    pull: &Pull<'_>,
+    pull: &mut Pull<'_>,
     limits: &PullLimits,
     reads: &mut Vec<PlannedRead>,
 ) -> Plan {
@@ -105,7 +115,7 @@ pub fn plan(
     match found {
         Ok((status, next_begin)) => Plan::Ready { status, next_begin, min: queues.min(slot), max: queues.max_visible(slot) },
         Err(read) => {
-            reads.clear();
+            assert!(reads.is_empty(), "what was found is sent");
             Plan::Need(read)
         }
     }
@@ -114,19 +124,19 @@ pub fn plan(
 fn examine(
     queues: &mut Queues,
     slot: QueueSlot,
-    pull: &Pull<'_>,
+    pull: &mut Pull<'_>,
     limits: &PullLimits,
     entries: &mut Vec<IndexEntry>,
     reads: &mut Vec<PlannedRead>,
 ) -> Result<(PullStatus, QueueOffset), IndexRead> {
     let max = queues.max_visible(slot);
-    if let Some(outside) = outside(pull.offset, queues.min(slot), max) {
+    if let Some(outside) = outside(pull.at, queues.min(slot), max) {
         return Ok(outside);
     }
     let messages_max = pull.messages_max.clamp(1, limits.messages_max) as usize;
     let bytes_max = pull.bytes_max.min(limits.bytes_max);
     let end = QueueOffset(max.0.min(pull.offset.0 + i64::from(limits.examined_max.max(1))));
-    let (mut at, mut bytes) = (pull.offset, 0);
+    let (mut at, mut bytes) = (pull.at, 0);
     while at < end {
         entries.clear();
         let wanted = LOOKUP_ENTRIES.min((end.0 - at.0) as usize);
@@ -134,12 +144,15 @@ fn examine(
             Lookup::Entries => {}
             // What was found is sent; the rest is asked for again.
             _ if !reads.is_empty() => break,
-            Lookup::Need(read) => return Err(read),
+            Lookup::Need(read) => {
+                pull.at = at;
+                return Err(read);
+            }
             Lookup::Gone(next) => return Ok((PullStatus::MessageWasRemoving, next)),
             // The queue turned out to begin later.
             Lookup::Nothing => {
                 let gone = (PullStatus::MessageWasRemoving, queues.min(slot));
-                return Ok(outside(pull.offset, queues.min(slot), max).unwrap_or(gone));
+                return Ok(outside(at, queues.min(slot), max).unwrap_or(gone));
             }
         }
         for entry in entries.iter() {

@@ -3,6 +3,9 @@
 //! It gets the entries of queues that exist now; the others nobody can ask for. What it cannot know are its links to
 //! older runs: a search that comes by asks the segments before it one by one, which is slower and as right.
 //!
+//! The file is put in its place only when the log is durable up to where it was at the last `push`: a topic whose deletion
+//! could still be lost in a crash would come back without its entries.
+//!
 //! Before: `log` (the segment's records, in their order); after: `build`, and `Queues::index_replaced`.
 
 use hashbrown::HashMap;

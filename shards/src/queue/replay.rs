@@ -7,7 +7,7 @@
 //! - the snapshot was written while appending went on, and may know a queue's later state: counting goes on from the
 //!   higher number.
 //!
-//! The caller applies entries in the order of the log: `rotate` where a segment begins, settings only from p on, and
+//! The caller applies entries in the order of the log: `replay_rotate` where a segment begins, settings only from p on, and
 //! `remove_topic` where a topic is deleted.
 //!
 //! Before: `log::recover`, `state`; after: `queues`.
@@ -102,6 +102,12 @@ impl Queues {
             self.active.push_key(hash, &entry, &mut self.spare);
         }
         Ok(Replayed::Indexed)
+    }
+
+    /// The replay has come to the segment that begins at `first`, so the one before it is complete.
+    pub fn replay_rotate(&mut self, first: LogPosition) {
+        self.rotate(first);
+        self.durable = self.durable.max(first);
     }
 
     /// The log ends at `durable`, and all of it is. A queue whose beginning was nowhere is a gap.

@@ -27,12 +27,13 @@ pub enum Retire {
 impl Queues {
     /// The oldest sealed segment, which is the next to leave.
     pub fn oldest_sealed(&self) -> Option<LogPosition> {
-        self.sealed.oldest()
+        // One whose sealing is not finished is in the list already, and would be replayed.
+        self.sealed.oldest().filter(|oldest| *oldest < self.replay_from())
     }
 
     /// Takes the oldest sealed segment out, a page of its directory at a time.
     pub fn retire(&mut self, segment: LogPosition) -> Retire {
-        assert_eq!(self.sealed.oldest(), Some(segment), "segments leave in their order");
+        assert_eq!(self.oldest_sealed(), Some(segment), "segments leave in their order");
         match self.retire_page(segment) {
             Ok(true) => {
                 self.retiring = None;

@@ -1,18 +1,21 @@
 //! From the active segment's index to the file beside the sealed segment.
 //!
 //! 1. `rotate`: the log goes on in the next segment. The old index stays in memory, and its runs are read from there.
-//! 2. `seal_slice`, again and again: the file's bytes, once all that is indexed is durable. The caller writes them under a
-//!    temporary name, makes them durable, renames, makes the name durable.
+//! 2. `seal_slice`, again and again: the file's bytes, once the log is durable up to the next segment: before that a crash
+//!    could cut the old one, and the log would go on in it. The caller writes them under a temporary name, makes them
+//!    durable, renames, makes the name durable.
 //! 3. `seal_finish`, again and again: queues learn that their runs are in the file, and the memory is free again.
 //!
 //! At most one segment is between 1 and 3; until then `rotate` must not be called again (`can_rotate`), so a disk that
 //! cannot keep up holds producers back. A crash in between loses nothing: the index is replayed from the log, because
 //! `replay_from` moves on only when all is done.
 //!
+//! One driver does sealing, snapshots and retention, one after the other: a snapshot must not see half of step 3.
+//!
 //! Before: `queues`; after: the driver that writes the file, `sealed`.
 
 use super::build::Build;
-use super::chain::{Chain, Link, Links};
+use super::chain::{Link, Links};
 use super::layout::IndexHeader;
 use super::queues::{Queues, RunRef};
 use super::segment_index::{Run, SegmentIndex};
@@ -74,16 +77,20 @@ impl Queues {
         self.sealing().unwrap_or(self.active.first)
     }
 
+    /// Whether some queues know already that their runs are in the file, and others not yet.
+    pub(super) fn is_finishing(&self) -> bool {
+        self.sealing.as_ref().is_some_and(|sealing| matches!(sealing.step, Step::Finish))
+    }
+
     /// Appends about `pages_max` pages of the file to `out`.
     pub fn seal_slice(&mut self, out: &mut Vec<u8>, pages_max: usize) -> Seal {
         let Some(mut sealing) = self.sealing.take() else { return Seal::Idle };
         let state = match &mut sealing.step {
-            Step::Build(_) if sealing.index.end > self.durable => Seal::Wait(sealing.index.end),
+            Step::Build(_) if self.durable < self.active.first => Seal::Wait(self.active.first),
             Step::Build(build) => {
-                let segment = sealing.index.first;
                 let links = |run: &Run| {
-                    let chain = run.slot.and_then(|slot| self.get(slot)).map(|queue| &queue.chain);
-                    chain.map_or(Links::START, |chain| links_of(chain, segment))
+                    let queue = run.slot.and_then(|slot| self.get(slot));
+                    queue.map_or(Links::START, |queue| queue.chain.links())
                 };
                 if build.slice(&mut sealing.index, links, out, pages_max) {
                     sealing.step = Step::Built(build.built());
@@ -103,7 +110,7 @@ impl Queues {
     pub fn seal_finish(&mut self, runs_max: usize) -> bool {
         let Some(mut sealing) = self.sealing.take() else { return true };
         let segment = sealing.index.first;
-        assert!(sealing.index.end <= self.durable, "a file tells only what is durable");
+        assert!(self.durable >= self.active.first, "a file tells only what is durable and complete");
         match sealing.step {
             Step::Finish => {}
             Step::Build(_) => self.sealed.add(segment, None),
@@ -120,28 +127,11 @@ impl Queues {
                 let first_time = Millis(run.entries.first().expect("a run has entries").store_time);
                 queue.sealed_time = Millis(run.entries.last().expect("a run has entries").store_time);
                 queue.runs[(self.sequence.wrapping_sub(1) & 1) as usize] = RunRef::NONE;
-                push(&mut queue.chain, Link { segment, first: run.first, first_time });
+                queue.chain.push(Link { segment, first: run.first, first_time });
             }
             self.spare.keep_entries(run.entries);
         }
         self.sealing = Some(sealing);
         false
-    }
-}
-
-/// The links of a queue's run in that segment.
-fn links_of(chain: &Chain, segment: LogPosition) -> Links {
-    match chain.newest() {
-        // The snapshot knew the run already: its file was there, was lost, and is made again.
-        Some(newest) if newest.segment >= segment => Links::UNKNOWN,
-        Some(_) | None => chain.links(),
-    }
-}
-
-/// After a replay the snapshot may have known the run already.
-fn push(chain: &mut Chain, link: Link) {
-    match chain.newest() {
-        Some(newest) if newest.segment >= link.segment => {}
-        Some(_) | None => chain.push(link),
     }
 }

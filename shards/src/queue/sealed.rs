@@ -5,6 +5,9 @@
 //!
 //! Before: `lookup`, `time`, `keys`, `retention`; after: `pages`.
 
+use hashbrown::HashMap;
+
+use super::chain::Link;
 use super::layout::*;
 use super::pages::Pages;
 use super::queues::Queues;
@@ -12,6 +15,9 @@ use crate::types::LogPosition;
 
 /// After so many wrong guesses the keys are not spread evenly, and halving is better.
 const GUESSES_MAX: u32 = 8;
+
+/// Searches that are remembered; there are few rebuilt files.
+const OLDER_MAX: usize = 4096;
 
 /// A part of the index file of a segment that must be loaded. Whole pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +41,16 @@ pub(super) struct Sealed {
     /// Oldest first.
     segments: Vec<SealedSegment>,
     pages: Pages,
+    /// For runs with links that are not known, by segment and birth: how far the segments before were asked. Such a
+    /// search may need more pages than there are frames, so it must not begin again with every page.
+    older: HashMap<(LogPosition, LogPosition), Older>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Older {
+    /// Not in this segment nor in those between.
+    Before(LogPosition),
+    Found(Option<Link>),
 }
 
 #[derive(Debug)]
@@ -46,7 +62,7 @@ struct SealedSegment {
 
 impl Sealed {
     pub fn new(page_bytes_max: usize) -> Sealed {
-        Sealed { segments: Vec::new(), pages: Pages::new(page_bytes_max) }
+        Sealed { segments: Vec::new(), pages: Pages::new(page_bytes_max), older: HashMap::new() }
     }
 
     pub fn add(&mut self, first: LogPosition, header: Option<IndexHeader>) {
@@ -120,6 +136,36 @@ impl Sealed {
         let payload = self.page(segment, page, 0)?;
         let mut runs = payload.chunks_exact(RUN_BYTES).take(count);
         Ok(runs.find(|run| u64_at(run, 0) == born.0).map(DirectoryRun::decode))
+    }
+
+    /// The newest run in segments before that one, asked one by one.
+    pub fn older_run(&mut self, segment: LogPosition, born: LogPosition) -> Result<Option<Link>, Miss> {
+        let key = (segment, born);
+        let mut at = match self.older.get(&key) {
+            Some(Older::Found(link)) => return Ok(*link),
+            Some(Older::Before(at)) => *at,
+            None => segment,
+        };
+        let found = loop {
+            let Some(older) = self.before(at) else { break None };
+            match self.run(older, born) {
+                Ok(Some(run)) => break Some(Link { segment: older, first: run.first, first_time: run.first_time }),
+                Ok(None) => at = older,
+                Err(miss) => {
+                    self.remember(key, Older::Before(at));
+                    return Err(miss);
+                }
+            }
+        };
+        self.remember(key, Older::Found(found));
+        Ok(found)
+    }
+
+    fn remember(&mut self, key: (LogPosition, LogPosition), older: Older) {
+        if self.older.len() >= OLDER_MAX && !self.older.contains_key(&key) {
+            self.older.clear();
+        }
+        self.older.insert(key, older);
     }
 
     /// The last page of a sorted area whose first item satisfies `reaches`, which is true up to some item and false

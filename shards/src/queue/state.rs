@@ -1,8 +1,10 @@
 //! What the snapshot keeps of each queue, so that offsets go on where they were and expired or deleted messages stay so.
 //!
 //! A snapshot at p: settings as they are at p; wait until the log is durable up to p; then these slices, between which
-//! messages may be appended. They tell what is durable only, so they may be later than p, never ahead of the log.
-//! Replaying from `replay_from` as it was at p gives back what came since.
+//! messages may be appended, topics deleted, a segment begun. They tell what is durable only, so they may be later than p,
+//! never ahead of the log. Published once the log is durable up to where it was at the last slice: a topic whose deletion
+//! they have seen must stay deleted. Replaying from `replay_from` gives back what came since. Only `seal_finish` and `retire` must
+//! not run between the slices: they change how the snapshot and the segments fit together.
 //!
 //! Before: `snapshot`; after: `replay`.
 
@@ -20,14 +22,23 @@ const NODE_BYTES: usize = 8 + 8 + 8 + 4;
 
 impl Queues {
     /// Appends queues from number `from` on (0 at first), ending after `bytes_max` bytes or little more; returns where
-    /// the next slice begins, `None` at the end. `snapshot` is p.
+    /// the next slice begins, `None` at the end. `snapshot` is p, and `replay_from` what it was at the first slice.
     ///
     /// | bytes | format 1 |
     /// |---|---|
     /// | u16 | format |
     /// | list | queues: text topic, u64 incarnation, u32 queue id, u64 born, i64 min, i64 next, i64 last sealed store time, path |
     /// | list | of a path, oldest first: u64 segment, i64 first offset, i64 first store time, u32 depth |
-    pub fn encode_slice(&self, snapshot: LogPosition, from: usize, bytes_max: usize, out: &mut Vec<u8>) -> Option<usize> {
+    pub fn encode_slice(
+        &self,
+        snapshot: LogPosition,
+        replay_from: LogPosition,
+        from: usize,
+        bytes_max: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<usize> {
+        assert_eq!(self.replay_from(), replay_from, "no segment is finished between slices");
+        assert!(!self.is_finishing(), "a segment is finished before a snapshot begins");
         assert!(self.durable >= snapshot, "a queue that only lost records knew would be forgotten with its others");
         let begin = out.len();
         let mut writer = Writer::new(out);
@@ -52,9 +63,20 @@ impl Queues {
         read.version(FORMAT, "queues")?;
         for _ in 0..read.count(ROW_BYTES_MIN, "queues")? {
             let queue = decode(&mut read)?;
+            // What is replayed is not in files yet.
+            if let Some(newest) = queue.chain.newest().filter(|newest| newest.segment >= self.replay_from()) {
+                return Err(BadBytes::Value { what: "sealed segment", found: newest.segment.0 });
+            }
             let born = queue.born.expect("just decoded");
-            if self.slot(&queue.topic, queue.queue_id).is_some() || self.born_at(born).is_some() {
-                return Err(BadBytes::Value { what: "queue told once", found: born.0 });
+            // Deleted and created again between two slices: the later one tells more.
+            if let Some(slot) = self.slot(&queue.topic, queue.queue_id) {
+                if self.at(slot.index).incarnation >= queue.incarnation {
+                    return Err(BadBytes::Value { what: "queue told once", found: born.0 });
+                }
+                self.remove(slot.index);
+            }
+            if self.born_at(born).is_some() {
+                return Err(BadBytes::Value { what: "position of record 0", found: born.0 });
             }
             self.insert(queue);
         }

@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn entries_are_read_as_java_reads_them() {
-        let table: &[(&[u8], &str, Option<&[u8]>)] = &[
+        type Case = (&'static [u8], &'static str, Option<&'static [u8]>);
+        let table: &[Case] = &[
             (b"a\x01b\x02", "a", Some(b"b")),
             (b"a\x01b", "a", Some(b"b")),
             (b"a\x01b\x02a\x01c\x02", "a", Some(b"c")),

@@ -123,9 +123,3 @@ mod tests {
         assert_eq!(buffer.as_slice()[4095], 7);
     }
 }
-
-impl crate::queue::BufferLen for Buffer {
-    fn buffer_len(&self) -> usize {
-        self.len()
-    }
-}

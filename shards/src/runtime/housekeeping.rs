@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::live::LiveShard;
-use super::{Lane, fs, now, sleep, spawn, uptime, yield_now};
+use super::{Lane, Signal, fs, now, sleep, spawn, uptime, yield_now};
 use crate::queue::Retire;
 use crate::shard::DiskFull;
 use crate::snapshot::{FILE_NAME, Section, SnapshotHead, SnapshotWriter};
@@ -50,6 +50,19 @@ pub struct Housekeeping {
     snapshot_time: Cell<Duration>,
     /// What the snapshot on disk replays from: nothing from here on may be deleted.
     replay_from: Cell<LogPosition>,
+    /// Sealing, snapshots and deletions are never under way at the same time: a snapshot must not see half of a seal.
+    busy: Cell<bool>,
+    free: Signal,
+}
+
+/// The one turn of this shard's housekeeping, until dropped.
+struct Turn<'k>(&'k Housekeeping);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.busy.set(false);
+        self.0.free.raise();
+    }
 }
 
 impl Housekeeping {
@@ -60,10 +73,19 @@ impl Housekeeping {
             snapshot_at: Cell::new(snapshot_at),
             snapshot_time: Cell::new(uptime()),
             replay_from: Cell::new(LogPosition::ZERO),
+            busy: Cell::new(false),
+            free: Signal::new(),
         });
         let seals = keeping.clone();
         let _detached = spawn(Lane::Background, async move { seals.seal_and_snapshot().await });
         keeping
+    }
+
+    async fn turn(&self) -> Turn<'_> {
+        while self.busy.replace(true) {
+            self.free.wait().await;
+        }
+        Turn(self)
     }
 
     async fn seal_and_snapshot(self: Rc<Self>) {
@@ -71,7 +93,11 @@ impl Housekeeping {
             sleep(LOOK).await;
             let sealing = self.live.state.borrow().queues.sealing().is_some();
             if sealing {
-                if let Err(error) = self.live.indexes.seal(&self.live).await {
+                let sealed = {
+                    let _turn = self.turn().await;
+                    self.live.indexes.seal(&self.live).await
+                };
+                if let Err(error) = sealed {
                     tracing::warn!(%error, "the index file of a sealed segment cannot be written yet");
                     sleep(Duration::from_secs(1)).await;
                     continue;
@@ -94,6 +120,11 @@ impl Housekeeping {
 
     /// Writes the tables beside the log.
     pub async fn snapshot(&self) -> std::io::Result<()> {
+        let _turn = self.turn().await;
+        self.snapshot_in_turn().await
+    }
+
+    async fn snapshot_in_turn(&self) -> std::io::Result<()> {
         let live = &self.live;
         self.snapshot_time.set(uptime());
         let (mut writer, position, replay_from) = {
@@ -119,7 +150,7 @@ impl Housekeeping {
         let mut from = Some(0);
         while let Some(at) = from {
             // What is visible is durable, also where acknowledgements do not wait for the disk.
-            from = writer.section(Section::Queues, |out| live.state.borrow().queues.encode_slice(position, at, SLICE_BYTES, out));
+            from = writer.section(Section::Queues, |out| live.state.borrow().queues.encode_slice(position, replay_from, at, SLICE_BYTES, out));
             yield_now().await;
         }
         fs::write_durable(&live.log.options.dir.join(FILE_NAME), &writer.finish()).await?;
@@ -178,6 +209,7 @@ impl Housekeeping {
 
     /// False when the segment is still needed for a replay.
     async fn delete(&self, segment: LogPosition) -> std::io::Result<bool> {
+        let _turn = self.turn().await;
         let oldest = self.live.state.borrow().queues.oldest_sealed();
         if oldest.is_some_and(|oldest| oldest <= segment) {
             loop {
@@ -191,7 +223,7 @@ impl Housekeeping {
         } else if segment >= self.live.state.borrow().queues.replay_from() {
             return Ok(false);
         }
-        self.snapshot().await?;
+        self.snapshot_in_turn().await?;
         if segment >= self.replay_from.get() {
             return Ok(false);
         }

@@ -191,7 +191,7 @@ impl<'o> Restoring<'o> {
             while !self.queues.seal_finish(usize::MAX) {}
             self.indexes.push((sealing, bytes));
         }
-        self.queues.rotate(segment);
+        self.queues.replay_rotate(segment);
         self.active_segment = segment;
     }
 

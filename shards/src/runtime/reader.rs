@@ -84,15 +84,10 @@ pub(super) fn sweep(live: Rc<LiveShard>) {
 impl LiveShard {
     pub async fn pull(&self, request: &PullRequest) -> Result<Pulled, ReadError> {
         let deadline = now().plus(request.hold_millis.clamp(0, HOLD_MILLIS_MAX));
-        let pull = Pull {
-            offset: QueueOffset(request.offset),
-            messages_max: request.messages_max,
-            bytes_max: request.bytes_max,
-            filter: &request.filter,
-        };
+        let mut pull = Pull::new(QueueOffset(request.offset), request.messages_max, request.bytes_max, &request.filter);
         let mut reads = Vec::new();
         loop {
-            let (slot, planned) = self.plan(request, &pull, &mut reads);
+            let (slot, planned) = self.plan(request, &mut pull, &mut reads);
             let (status, next_begin, min, max) = match planned {
                 Plan::Need(read) => {
                     self.load_index(read).await?;
@@ -116,7 +111,7 @@ impl LiveShard {
         }
     }
 
-    fn plan(&self, request: &PullRequest, pull: &Pull<'_>, reads: &mut Vec<PlannedRead>) -> (Option<QueueSlot>, Plan) {
+    fn plan(&self, request: &PullRequest, pull: &mut Pull<'_>, reads: &mut Vec<PlannedRead>) -> (Option<QueueSlot>, Plan) {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let slot = state.queues.slot(&request.topic, request.queue_id);

@@ -11,7 +11,7 @@ pub fn read(object: &Object<'_>) -> SubscriptionData {
         topic: object.text("topic").unwrap_or_default(),
         sub_string: object.text("subString").unwrap_or_default(),
         tags_set: object.texts("tagsSet").collect(),
-        code_set: object.items("codeSet").filter_map(|code| i32::try_from(code.as_i64()?).ok()).collect(),
+        code_set: object.items("codeSet").filter_map(code).collect(),
         sub_version: object.long("subVersion").unwrap_or_default(),
         expression_type: ExpressionType::from_name(&object.text("expressionType").unwrap_or_default()),
         class_filter_mode: object.flag("classFilterMode").unwrap_or_default(),
@@ -28,4 +28,24 @@ pub fn write(subscription: &SubscriptionData, json: &mut Writer<'_>) {
         json.key("tagsSet").strings(subscription.tags_set.iter().map(String::as_str));
         json.key("topic").string(&subscription.topic);
     });
+}
+
+/// Go sends the codes as texts; fastjson takes both.
+fn code(value: &serde_json::Value) -> Option<i32> {
+    match value {
+        serde_json::Value::String(text) => text.parse().ok(),
+        number => i32::try_from(number.as_i64()?).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::code;
+    use serde_json::json;
+
+    #[test]
+    fn codes_come_as_numbers_and_as_texts() {
+        assert_eq!([json!(2112), json!("2112"), json!("-5")].iter().filter_map(code).collect::<Vec<_>>(), [2112, 2112, -5]);
+        assert_eq!([json!("a"), json!(1u64 << 40), json!(null)].iter().find_map(code), None);
+    }
 }

@@ -32,6 +32,12 @@ pub struct DiskFaults {
     /// A sync fails (EIO); what it covered stays unsure for ever.
     pub sync_error: u32,
     pub read_error: u32,
+    /// For tests of tests: a sync succeeds at once, and does its work when it would have been done. What an
+    /// acknowledgement before the sync looks like from outside.
+    pub early_sync: u32,
+    /// For tests of tests: a block's write rewrites the block before it too, and may tear it. What filling up the last
+    /// block would be.
+    pub rewrites_block_before: bool,
 }
 
 impl Default for DiskFaults {
@@ -44,6 +50,8 @@ impl Default for DiskFaults {
             write_error: 0,
             sync_error: 0,
             read_error: 0,
+            early_sync: 0,
+            rewrites_block_before: false,
         }
     }
 }
@@ -196,7 +204,11 @@ impl Disk {
         }
         let fault = random.chance(error).then_some(libc::EIO);
         let operation = Operation(self.number());
-        let in_flight = InFlight { handle, request, covers: self.last_write, fault, completion: Some(completion) };
+        let mut completion = Some(completion);
+        if matches!(request, Request::Sync) && random.chance(self.faults.early_sync) {
+            *completion.take().expect("still here").result.borrow_mut() = Some(Ok(None));
+        }
+        let in_flight = InFlight { handle, request, covers: self.last_write, fault, completion };
         self.in_flight.insert(operation, in_flight);
         Ok((operation, now.max(self.stalled_until) + takes))
     }
@@ -239,6 +251,9 @@ impl Disk {
                 if let Some(error) = failed {
                     write_some(&mut contents.pages, sequence, *pos, bytes, random);
                     return Err(error);
+                }
+                if self.faults.rewrites_block_before && bytes.len() <= BLOCK_WRITE_MAX {
+                    rewrite_before(&mut contents.pages, sequence, *pos);
                 }
                 contents.pages.write(sequence, *pos, bytes);
                 contents.size = contents.size.max(end);
@@ -439,6 +454,23 @@ impl Disk {
         self.contents.get_mut(&inode).expect("named files have contents").pages.poke(pos, bytes);
         Ok(())
     }
+}
+
+/// Larger writes are not blocks: zeroes, written ahead.
+const BLOCK_WRITE_MAX: usize = 256 << 10;
+
+/// The page before a position is written again, with another header first and then as it was: until the next sync, a
+/// power cut may leave any mixture.
+fn rewrite_before(pages: &mut Pages, sequence: u64, pos: u64) {
+    let Some(before) = pos.checked_sub(4096) else { return };
+    let mut old = [0; 4096];
+    pages.read(before, &mut old);
+    if old.iter().all(|byte| *byte == 0) {
+        return;
+    }
+    let new = old.map(|byte| !byte);
+    pages.write(sequence, before, &new);
+    pages.write(sequence, before, &old);
 }
 
 /// What a failed write leaves: any of its sectors.

@@ -1,0 +1,130 @@
+//! The requests that load and torture are made of.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ringmq::remoting::request::offset::{GetMaxOffset, QueryConsumerOffset, UpdateConsumerOffset};
+use ringmq::remoting::request::pull::PullMessage;
+use ringmq::remoting::request::send::SendMessage;
+use ringmq::remoting::request::topic::CreateTopic;
+use ringmq::remoting::{Encoding, RequestWriter, sysflag};
+
+use crate::connection::{Answer, Connection};
+
+pub const CALL_LIMIT: Duration = Duration::from_secs(10);
+pub const GROUP: &str = "ringmq-bench";
+pub const FOUND: i32 = 0;
+
+const PULL_MESSAGE: i32 = 11;
+const QUERY_CONSUMER_OFFSET: i32 = 14;
+const UPDATE_CONSUMER_OFFSET: i32 = 15;
+const UPDATE_AND_CREATE_TOPIC: i32 = 17;
+const GET_MAX_OFFSET: i32 = 30;
+const UPDATE_AND_CREATE_SUBSCRIPTIONGROUP: i32 = 200;
+const SEND_MESSAGE_V2: i32 = 310;
+
+pub fn millis() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+pub fn send(topic: &str, queue: u32, properties: &str, opaque: i32, born: i64, body: &[u8], out: &mut Vec<u8>) {
+    let send = SendMessage {
+        producer_group: GROUP,
+        topic,
+        default_topic: "TBW102",
+        default_topic_queue_nums: 8,
+        queue_id: queue as i32,
+        sys_flag: 0,
+        born_timestamp: born,
+        flag: 0,
+        properties,
+        reconsume_times: 0,
+        unit_mode: false,
+        max_reconsume_times: None,
+        batch: false,
+        broker_name: None,
+    };
+    let writer = RequestWriter::new(out, Encoding::Binary, opaque, SEND_MESSAGE_V2);
+    send.encode_v2(writer).body(body).finish().expect("it fits a frame");
+}
+
+/// Asked for until it is there: a broker refuses while it starts.
+pub fn create_topic(connection: &mut Connection, topic: &str, queues: u32) -> Result<(), String> {
+    let create = CreateTopic {
+        topic,
+        default_topic: "TBW102",
+        read_queue_nums: queues as i32,
+        write_queue_nums: queues as i32,
+        perm: 6,
+        topic_filter_type: "SINGLE_TAG",
+        topic_sys_flag: 0,
+        order: false,
+        attributes: None,
+        force: false,
+    };
+    let writer = RequestWriter::new(&mut connection.out, Encoding::Binary, 1, UPDATE_AND_CREATE_TOPIC);
+    create.encode(writer).finish().expect("it fits a frame");
+    answered(connection, "create the topic").map(drop)
+}
+
+pub fn create_group(connection: &mut Connection) -> Result<(), String> {
+    let body = format!("{{\"groupName\":\"{GROUP}\",\"consumeEnable\":true}}");
+    let writer = RequestWriter::new(&mut connection.out, Encoding::Binary, 1, UPDATE_AND_CREATE_SUBSCRIPTIONGROUP);
+    writer.body(body.as_bytes()).finish().expect("it fits a frame");
+    answered(connection, "create the group").map(drop)
+}
+
+pub fn max_offset(connection: &mut Connection, topic: &str, queue: u32) -> Result<i64, String> {
+    let writer = RequestWriter::new(&mut connection.out, Encoding::Binary, 1, GET_MAX_OFFSET);
+    GetMaxOffset { topic, queue_id: queue as i32, committed: true }.encode(writer).finish().expect("it fits a frame");
+    answered(connection, "say a queue's end")?.offset.ok_or_else(|| "an answer without offset".to_string())
+}
+
+pub fn commit_offset(connection: &mut Connection, topic: &str, queue: u32, offset: i64) -> Result<(), String> {
+    put_commit(connection, topic, queue, offset);
+    answered(connection, "take a consumer's offset").map(drop)
+}
+
+/// The request only, for the caller to flush.
+pub fn put_commit(connection: &mut Connection, topic: &str, queue: u32, offset: i64) {
+    let commit = UpdateConsumerOffset { consumer_group: GROUP, topic, queue_id: Some(queue as i32), commit_offset: Some(offset) };
+    let writer = RequestWriter::new(&mut connection.out, Encoding::Binary, 1, UPDATE_CONSUMER_OFFSET);
+    commit.encode(writer).finish().expect("it fits a frame");
+}
+
+pub fn committed_offset(connection: &mut Connection, topic: &str, queue: u32) -> Result<i64, String> {
+    let query = QueryConsumerOffset { consumer_group: GROUP, topic, queue_id: queue as i32, set_zero_if_not_found: false };
+    let writer = RequestWriter::new(&mut connection.out, Encoding::Binary, 1, QUERY_CONSUMER_OFFSET);
+    query.encode(writer).finish().expect("it fits a frame");
+    answered(connection, "say a consumer's offset")?.offset.ok_or_else(|| "an answer without offset".to_string())
+}
+
+/// What the broker has from this offset on, as it says it: records, or a code that says why there are none.
+pub fn pull(connection: &mut Connection, topic: &str, queue: u32, offset: i64, count: i32) -> Result<Answer, String> {
+    let pull = PullMessage {
+        consumer_group: GROUP,
+        topic,
+        queue_id: queue as i32,
+        queue_offset: offset,
+        max_msg_nums: count,
+        sys_flag: sysflag::pull::SUBSCRIPTION,
+        commit_offset: Some(0),
+        suspend_timeout_millis: 0,
+        subscription: Some("*"),
+        sub_version: 0,
+        expression_type: Some("TAG"),
+        max_msg_bytes: None,
+        request_source: None,
+        proxy_forward_client_id: None,
+    };
+    let writer = RequestWriter::new(&mut connection.out, Encoding::Binary, 1, PULL_MESSAGE);
+    pull.encode(writer).finish().expect("it fits a frame");
+    connection.call(CALL_LIMIT).map_err(|error| format!("pull: {error}"))
+}
+
+fn answered(connection: &mut Connection, what: &str) -> Result<Answer, String> {
+    let answer = connection.call(CALL_LIMIT).map_err(|error| format!("asked to {what}: {error}"))?;
+    match answer.code {
+        0 => Ok(answer),
+        code => Err(format!("the broker refused to {what}: code {code}, {}", answer.remark)),
+    }
+}
