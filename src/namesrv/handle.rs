@@ -272,6 +272,36 @@ impl NameServer {
     }
 }
 
+/// Whether the name server answers this code with more than "not supported". A test asks `answer` the same.
+pub fn serves(code: RequestCode) -> bool {
+    matches!(
+        code,
+        RequestCode::GetRouteinfoByTopic
+            | RequestCode::GetBrokerClusterInfo
+            | RequestCode::GetBrokerMemberGroup
+            | RequestCode::RegisterBroker
+            | RequestCode::UnregisterBroker
+            | RequestCode::BrokerHeartbeat
+            | RequestCode::QueryDataVersion
+            | RequestCode::RegisterTopicInNamesrv
+            | RequestCode::DeleteTopicInNamesrv
+            | RequestCode::WipeWritePermOfBroker
+            | RequestCode::AddWritePermOfBroker
+            | RequestCode::GetAllTopicListFromNameserver
+            | RequestCode::GetTopicsByCluster
+            | RequestCode::GetSystemTopicListFromNs
+            | RequestCode::GetUnitTopicList
+            | RequestCode::GetHasUnitSubTopicList
+            | RequestCode::GetHasUnitSubUnunitTopicList
+            | RequestCode::PutKvConfig
+            | RequestCode::GetKvConfig
+            | RequestCode::DeleteKvConfig
+            | RequestCode::GetKvlistByNamespace
+            | RequestCode::UpdateNamesrvConfig
+            | RequestCode::GetNamesrvConfig
+    )
+}
+
 impl Request<'_, '_> {
     pub fn flag(&self, name: &str) -> bool {
         self.header.field(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))

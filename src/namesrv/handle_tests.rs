@@ -3,7 +3,8 @@
 use ringmq_shards::types::Millis;
 use serde_json::{Value, json};
 
-use super::{ConnectionId, Effects, KV_BYTES_MAX, KvConfig, NameServer, Properties, Store};
+use super::{ConnectionId, Effects, KV_BYTES_MAX, KvConfig, NameServer, Properties, Store, serves};
+use crate::remoting::code::REQUEST_CODES;
 use crate::remoting::{Header, split};
 
 fn server() -> NameServer {
@@ -47,6 +48,15 @@ fn a_one_way_request_is_done_and_not_answered() {
     let (answer, effects) = ask(&mut server, request, b"");
     assert_eq!(answer, b"");
     assert_eq!(effects.store, Some(Store::KvConfig(br#"{"configTable":{"N":{"k":"v"}}}"#.to_vec())));
+}
+
+#[test]
+fn serves_says_what_is_answered() {
+    for row in REQUEST_CODES {
+        let (answer, _) = ask(&mut server(), json!({"code": row.number, "opaque": 1, "flag": 0}), b"");
+        let (code, remark) = code_and_remark(&answer);
+        assert_eq!(code != 3, serves(row.code), "{} {remark}", row.code);
+    }
 }
 
 #[test]

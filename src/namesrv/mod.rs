@@ -29,7 +29,7 @@ mod routes;
 mod topic_route;
 mod topics;
 
-pub use handle::{Effects, NameServer, Store};
+pub use handle::{Effects, NameServer, Store, serves};
 pub use kv::{KV_BYTES_MAX, KvConfig};
 pub use properties::{Policy, Properties};
 pub use registration::{Gone, LowestIdChange};

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use ringmq_shards::data_version::DataVersion;
 use ringmq_shards::group::{GroupViews, Limits, Members, QueueLocks};
+use ringmq_shards::log::meta::shard_dir;
 use ringmq_shards::log::{Flush, LogOptions, StoreMeta};
 use ringmq_shards::placement::{Placement, Routing};
 use ringmq_shards::queue::QueueLimits;
@@ -27,7 +28,6 @@ use ringmq_shards::types::{LogPosition, ShardId};
 
 use super::name_server;
 use super::stop::Stop;
-use super::store::shard_dir;
 use crate::broker::config as broker_config;
 use crate::broker::core::{Core, Identity};
 use crate::broker::registrar::Registrar;

@@ -1,10 +1,10 @@
 //! The store's folder: `store.meta`, and one folder for each shard.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ringmq_shards::log::StoreMeta;
-use ringmq_shards::log::meta::FILE_NAME;
+use ringmq_shards::log::meta::{FILE_NAME, shard_dir};
 use ringmq_shards::runtime::store_error::StoreError;
 use ringmq_shards::runtime::{self, fs};
 use ringmq_shards::types::ShardId;
@@ -13,10 +13,6 @@ use crate::config::NodeOptions;
 
 /// The unit of writing: 4096 bytes suit every disk whose sectors are not larger.
 const BLOCK_UNIT_MIN: u32 = 4096;
-
-pub fn shard_dir(data: &Path, shard: ShardId) -> PathBuf {
-    data.join(format!("shard-{:03}", shard.0))
-}
 
 /// The store's description; made, with the folder, when there is none. Runs on the first core, before the others look.
 pub async fn open_or_create(options: &NodeOptions) -> Result<StoreMeta, StoreError> {

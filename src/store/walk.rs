@@ -27,7 +27,7 @@ pub struct ShardLog {
 
 impl ShardLog {
     pub fn open(dir: &Path, meta: &StoreMeta, shard: ShardId) -> Result<ShardLog, String> {
-        let dir = crate::node::store::shard_dir(dir, shard);
+        let dir = ringmq_shards::log::meta::shard_dir(dir, shard);
         let entries = fs::read_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
         let mut segments = Vec::new();
         for entry in entries {

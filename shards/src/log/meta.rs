@@ -17,15 +17,21 @@
 //! | 44 | 4 | CRC | over bytes 0 to 43 |
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use crate::placement::{PLACEMENT_VERSION, Routing, SHARDS_MAX};
-use crate::types::Millis;
+use crate::types::{Millis, ShardId};
 
 pub const FILE_NAME: &str = "store.meta";
 pub const FORMAT: u32 = 1;
 const MAGIC: u32 = u32::from_be_bytes(*b"RQSM");
 const CRC_AT: usize = 44;
 const BYTES: usize = 48;
+
+/// The folder of a shard in the store's folder.
+pub fn shard_dir(store: &Path, shard: ShardId) -> PathBuf {
+    store.join(format!("shard-{:03}", shard.0))
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreMeta {
