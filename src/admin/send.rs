@@ -32,7 +32,8 @@ pub fn send(outgoing: &Outgoing<'_>, out: &mut dyn Write) -> Result<(), ClientEr
         (0..).zip(&brokers).flat_map(|(broker, (_, share))| (0..share.writable).map(move |queue| (broker, queue))).collect();
     // Begins anywhere, so that single sends spread over the queues too.
     let first = millis() as usize % queues.len();
-    let mut latencies = Histogram::<u64>::new(3).expect("3 digits are allowed");
+    // Up to a minute: a histogram without bounds would clip what is recorded saturating.
+    let mut latencies = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).expect("the bounds are allowed");
     let (begun, mut last_shown) = (Instant::now(), Instant::now());
     for number in 0..outgoing.count {
         let (broker, queue) = queues[(first + number as usize) % queues.len()];
