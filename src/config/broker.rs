@@ -66,7 +66,7 @@ static ROWS: &[Property] = &[
     P::used("storePathRootDir", Kind::Path, "", "The folder of the store; default: ./ringmq-data; --data overrides.").important(),
     P::used("mappedFileSizeCommitLog", Kind::Bytes { min: 16 << 20, max: 64 << 30 }, "1GiB", "Size of a segment of each shard's commit log; existing segments keep theirs."),
     P::used("flushDiskType", Kind::Choice(&["SYNC_FLUSH", "ASYNC_FLUSH"]), "SYNC_FLUSH", "SYNC_FLUSH: an acknowledgement means on disk. ASYNC_FLUSH: it means in memory. (RocketMQ's default is ASYNC_FLUSH.)").important(),
-    P::used("syncFlushTimeout", ms(100, 600_000), "5000", "A send that is not on disk by then is answered FLUSH_DISK_TIMEOUT (10); it may still be stored.").live(),
+    P::used("syncFlushTimeout", ms(100, 600_000), "5000", "Accepted, without effect yet: a send is answered when it is on disk, or when the disk has failed.").live(),
     P::used("logSyncMethod", Kind::Choice(&["auto", "write_then_sync", "dsync"]), "auto", "Accepted, without effect yet: each block is written, then covered by a sync."),
     P::used("logPipelineDepth", count("blocks", 1, 16), "auto", "Commit blocks in flight at once per shard; 4."),
     P::used("deleteWhen", Kind::Hours, "04", "Hours of the day in which expired segments are deleted.").live().important(),
