@@ -70,7 +70,9 @@ fn check_shard(
     );
     match verdict {
         None => {}
-        Some(Verdict::Good { resume, torn: false, .. }) => _ = writeln!(report, "shard {shard}: the log ends at {}", resume.position),
+        Some(Verdict::Good { resume, torn: false, .. }) => {
+            _ = writeln!(report, "shard {shard}: the log ends at {}", resume.position)
+        }
         Some(Verdict::Good { resume, torn: true, .. }) => {
             let end = resume.position;
             _ = writeln!(

@@ -145,7 +145,11 @@ impl Ledger {
             let message = &self.messages[*number as usize];
             let found = read.get(offset);
             let (known, until) = (message.known, message.body_bytes);
-            assert_eq!(found, Some(number), "{queue:?} has lost message {number} ({known:?}, {until} bytes) at {offset}; ends at {max}");
+            assert_eq!(
+                found,
+                Some(number),
+                "{queue:?} has lost message {number} ({known:?}, {until} bytes) at {offset}; ends at {max}"
+            );
         }
         assert_eq!(read.len() as i64, max, "{queue:?} ends at {max}");
         let mut last: BTreeMap<u64, Number> = BTreeMap::new();
@@ -155,7 +159,10 @@ impl Ledger {
                 continue;
             }
             if let Some(before) = last.insert(connection, *number) {
-                assert!(before < *number, "{queue:?} at {offset}: message {number} was sent before {before} on connection {connection}");
+                assert!(
+                    before < *number,
+                    "{queue:?} at {offset}: message {number} was sent before {before} on connection {connection}"
+                );
             }
         }
     }

@@ -76,7 +76,8 @@ fn main() {
     }
     let good = match (args.seeds, args.plant) {
         (None, None) => {
-            simulate(&args, 20, None) && [Plant::AckBeforeSync, Plant::RewriteLastBlock].into_iter().all(|plant| find(&args, plant, PLANT_SEEDS))
+            simulate(&args, 20, None)
+                && [Plant::AckBeforeSync, Plant::RewriteLastBlock].into_iter().all(|plant| find(&args, plant, PLANT_SEEDS))
         }
         (seeds, Some(plant)) => find(&args, plant, seeds.unwrap_or(PLANT_SEEDS)),
         (Some(seeds), None) => simulate(&args, seeds, None),

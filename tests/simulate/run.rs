@@ -64,7 +64,16 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
     let address = SocketAddr::new(world.address(machine), node::PORT);
     let largest = [400, 4_000, 60_000][(world.random() % 3) as usize];
     let shared = Shared::new(address, largest);
-    let mut story = Story { world: &world, machine, options, shared: shared.clone(), node: None, choice, outcome: Outcome::default(), eio: false };
+    let mut story = Story {
+        world: &world,
+        machine,
+        options,
+        shared: shared.clone(),
+        node: None,
+        choice,
+        outcome: Outcome::default(),
+        eio: false,
+    };
     story.say(&format!("{shards} shards, segments of {segment_bytes}, depth {pipeline_depth}, bodies to {largest}"));
     world.run(story.tell());
     let mut outcome = story.outcome;

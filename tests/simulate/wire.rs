@@ -64,7 +64,12 @@ impl Wire {
     }
 
     /// Puts a request behind what is in `out`; the answer comes to the slot, or `None` with the connection's end.
-    pub fn put(&self, out: &mut Vec<u8>, code: i32, fill: impl FnOnce(RequestWriter<'_>) -> RequestWriter<'_>) -> SlotWaiter<Reply> {
+    pub fn put(
+        &self,
+        out: &mut Vec<u8>,
+        code: i32,
+        fill: impl FnOnce(RequestWriter<'_>) -> RequestWriter<'_>,
+    ) -> SlotWaiter<Reply> {
         let opaque = self.last_opaque.get() + 1;
         self.last_opaque.set(opaque);
         fill(RequestWriter::new(out, self.encoding, opaque, code)).finish().expect("small requests fit");
