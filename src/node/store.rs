@@ -1,5 +1,6 @@
 //! The store's folder: `store.meta`, and one folder for each shard.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ringmq_shards::log::StoreMeta;
@@ -38,9 +39,22 @@ pub async fn open_or_create(options: &NodeOptions) -> Result<StoreMeta, StoreErr
             fs::create_dir_all(&shard_dir(&options.data_dir, ShardId(shard)))?;
         }
         fs::sync_dir(&options.data_dir)?;
+        sync_ancestors(&options.data_dir)?;
         // Last: a store that has this file is whole.
         fs::write_durable(&path, &meta.encode()).await
     };
     made.await.map_err(|error| StoreError::io(&path, "making the store", &error))?;
     Ok(meta)
+}
+
+/// Without this a power cut may take the new folder itself. All the way up, because a start that was killed may have made
+/// any of them; a folder that may not be read was not made by us.
+fn sync_ancestors(data: &Path) -> io::Result<()> {
+    for folder in data.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
+        match fs::sync_dir(folder) {
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
 }

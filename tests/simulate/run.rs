@@ -138,7 +138,7 @@ impl Story<'_> {
                 writer.field("topicFilterType", "SINGLE_TAG").field("topicSysFlag", 0).field("order", false)
             });
             self.shared.insist(17, fill).await;
-            self.shared.ledger.borrow_mut().topics.insert(topic);
+            self.shared.ledger.borrow_mut().topics.insert(topic, self.world.elapsed());
         }
     }
 

@@ -16,7 +16,7 @@ pub struct Wire {
     waiting: RefCell<BTreeMap<i32, SlotSetter<Reply>>>,
     last_opaque: Cell<i32>,
     open: Cell<bool>,
-    pub encoding: Encoding,
+    encoding: Encoding,
     /// Tells connections of a world apart.
     pub number: u64,
 }
@@ -142,4 +142,4 @@ impl Wire {
 
 /// Whether time was up; otherwise the connection has ended.
 #[derive(Clone, Copy, Debug)]
-pub struct TimedOut(pub bool);
+pub struct TimedOut(#[expect(dead_code, reason = "for the message of a panic")] pub bool);

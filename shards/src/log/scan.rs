@@ -28,8 +28,9 @@ pub enum Found {
 /// How a scan ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The log is good up to here. `torn`: bytes behind it that are no longer part of it.
-    Good { resume: Resume, torn: bool },
+    /// The log is good up to here. `torn`: bytes behind it that are no longer part of it. Below `mark` a block says that
+    /// everything was durable.
+    Good { resume: Resume, torn: bool, mark: LogPosition },
     /// What was durable is damaged.
     Corrupt { position: LogPosition, bad: BadBlock, mark: LogPosition, mark_at: LogPosition },
 }
@@ -137,7 +138,8 @@ impl<'o> Scan<'o> {
             sequence: self.chain.map_or(0, |chain| chain.sequence + 1),
             previous_crc: self.chain.map_or(0, |chain| chain.crc),
         };
-        Verdict::Good { resume, torn: self.leftover }
+        let mark = self.highest_mark.map_or(LogPosition::ZERO, |(mark, _)| mark);
+        Verdict::Good { resume, torn: self.leftover, mark }
     }
 }
 

@@ -335,6 +335,8 @@ impl LogOwner for LiveShard {
     }
 
     fn is_idle(&self) -> bool {
-        self.state.borrow().log.is_idle()
+        let state = self.state.borrow();
+        // What a failed log still has is written by nobody: a stop must not wait for it.
+        state.log.is_idle() || state.log.poisoned().is_some()
     }
 }

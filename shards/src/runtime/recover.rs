@@ -68,8 +68,9 @@ pub async fn open(options: LogOptions, from: LogPosition, replay: &mut dyn FnMut
         let file = if first < from { None } else { Some(Rc::new(open_locked(&options, first).await?)) };
         files.insert(first, file);
     }
-    let (resume, mut recovery) = scan(&options, from, &files, replay).await?;
+    let (resume, mark, mut recovery) = scan(&options, from, &files, replay).await?;
     recovery.elapsed = uptime().saturating_sub(started);
+    write_again(&options, &files, mark.max(from), resume.position).await?;
     let mut commits = settle(&options, &mut files, resume).await?;
     let log = CommitLog::new(options, files, resume.position);
     write_start(&log, &mut commits).await?;
@@ -129,7 +130,7 @@ async fn scan(
     from: LogPosition,
     files: &BTreeMap<LogPosition, Option<Rc<File>>>,
     replay: &mut dyn FnMut(Replayed<'_>),
-) -> Result<(Resume, Recovery), StoreError> {
+) -> Result<(Resume, LogPosition, Recovery), StoreError> {
     let mut recovery = Recovery::default();
     let mut scan = Scan::new(options, from);
     let end = files.keys().next_back().map_or(from, |last| LogPosition(last.0 + options.segment_bytes));
@@ -174,10 +175,10 @@ async fn scan(
         }
     }
     match scan.finish() {
-        Verdict::Good { resume, torn } => {
+        Verdict::Good { resume, torn, mark } => {
             recovery.torn = torn;
             recovery.end = resume.position;
-            Ok((resume, recovery))
+            Ok((resume, mark, recovery))
         }
         Verdict::Corrupt { position, bad, mark, mark_at } => {
             let path = options.dir.join(segment::name(options.segment_of(position)));
@@ -186,6 +187,36 @@ async fn scan(
             Err(StoreError::new(&path, found, advice).at(position))
         }
     }
+}
+
+/// Writes what no mark says to be durable again, with the same bytes, so that the sync of `settle` vouches for it.
+///
+/// Crash scenario: a sync fails, the log is poisoned, the process is restarted. The blocks can be read, but whatever
+/// cache they come from may have given up on them: a later sync succeeds without them (fsync reports an error once). A power
+/// cut then would take blocks that have been served since. The bytes are the same, so a torn write does no harm.
+async fn write_again(
+    options: &LogOptions,
+    files: &BTreeMap<LogPosition, Option<Rc<File>>>,
+    mut from: LogPosition,
+    to: LogPosition,
+) -> Result<(), StoreError> {
+    while from < to {
+        let first = options.segment_of(from);
+        let end = to.min(LogPosition(first.0 + options.segment_bytes));
+        let step = (ZERO_BYTES as u64).min(end.since(from)) as usize;
+        let file = files.get(&first).and_then(|file| file.as_ref()).expect("segments from the start on are open");
+        let again = async {
+            let bytes = file.read_at(from.since(first), step).await?;
+            if bytes.len() < step {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            file.write_at(&Rc::new(bytes), from.since(first)).await
+        };
+        let path = options.dir.join(segment::name(first));
+        again.await.map_err(|error| StoreError::io(&path, "writing the unmarked end again", &error).at(from))?;
+        from = from.advance(step as u64);
+    }
+    Ok(())
 }
 
 /// Makes the end of the log fit to be written: syncs what was read, removes what lies behind the cut.
