@@ -172,7 +172,7 @@ fn one(seed: u64, choice: Choice, total: &Mutex<Total>, began: Instant, seeds: u
     }
     let outcome = catch_unwind(AssertUnwindSafe(|| run::run(seed, choice)));
     let took = started.elapsed();
-    let twice = seed % TWICE == 0 && outcome.is_ok();
+    let twice = seed.is_multiple_of(TWICE) && outcome.is_ok();
     let again = twice.then(|| catch_unwind(AssertUnwindSafe(|| run::run(seed, choice))));
     let mut good = outcome.is_ok();
     if let (Ok(outcome), Some(again)) = (&outcome, &again) {
@@ -195,7 +195,7 @@ fn one(seed: u64, choice: Choice, total: &Mutex<Total>, began: Instant, seeds: u
     if let Ok(outcome) = outcome {
         total.sum.add(&outcome);
     }
-    if total.seeds % 500 == 0 {
+    if total.seeds.is_multiple_of(500) {
         let seconds = began.elapsed().as_secs_f64();
         let (done, failed) = (total.seeds, total.failed.len());
         println!("{done} of {seeds} seeds, {failed} failed, {} messages acknowledged, {seconds:.0} s", total.sum.acknowledged);

@@ -53,7 +53,7 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
     let segment_bytes = [1 << 20, 2 << 20, 16 << 20][(world.random() % 3) as usize];
     let pipeline_depth = 1 + (world.random() % 4) as usize;
     let options = node::options(world.address(machine), shards, segment_bytes, pipeline_depth);
-    if world.random() % 4 == 0 {
+    if world.random().is_multiple_of(4) {
         world.disk_sector(machine, 4096);
     }
     world.disk_faults(machine, |faults| match choice.plant {
@@ -139,7 +139,7 @@ impl Story<'_> {
             let body = format!(r#"{{"groupName":"{group}"}}"#);
             self.shared.insist(200, |writer| writer.body(body.as_bytes())).await;
         }
-        if self.world.random() % 2 == 0 {
+        if self.world.random().is_multiple_of(2) {
             let topic = TOPICS[0];
             let fill = clients::filling(|writer| {
                 let writer = writer.field("topic", topic).field("defaultTopic", "TBW102");
