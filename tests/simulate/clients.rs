@@ -261,7 +261,13 @@ fn fill_pull<'o>(
 }
 
 /// What a pull came to: the messages, in order, and where to go on.
-fn pulled(shared: &Shared, queue: QueueKey, from: i64, (asked, max_when_asked): (Duration, i64), reply: &Reply) -> Vec<(i64, Number)> {
+fn pulled(
+    shared: &Shared,
+    queue: QueueKey,
+    from: i64,
+    (asked, max_when_asked): (Duration, i64),
+    reply: &Reply,
+) -> Vec<(i64, Number)> {
     let mut found = Vec::new();
     let mut ledger = shared.ledger.borrow_mut();
     match reply.code {
@@ -280,14 +286,23 @@ fn pulled(shared: &Shared, queue: QueueKey, from: i64, (asked, max_when_asked): 
             assert_eq!(reply.number("nextBeginOffset"), next);
             assert!(reply.number("maxOffset") >= next, "a pull returned what lies beyond the end");
         }
-        19 | 20 => assert!(from >= max_when_asked, "{queue:?} ends at {max_when_asked}, but nothing is found at {from}: {:?}", reply.remark),
+        19 | 20 => assert!(
+            from >= max_when_asked,
+            "{queue:?} ends at {max_when_asked}, but nothing is found at {from}: {:?}",
+            reply.remark
+        ),
         17 => {
-            let fresh = ledger.topics.get(queue.0).is_none_or(|since| asked < *since + TOPIC_SPREADS || asked < shared.excused_until.get());
+            let fresh = ledger
+                .topics
+                .get(queue.0)
+                .is_none_or(|since| asked < *since + TOPIC_SPREADS || asked < shared.excused_until.get());
             assert!(fresh, "{} is gone: {:?}", queue.0, reply.remark);
             return found;
         }
         1 | 2 | 14 => return found,
-        code => panic!("a pull of {queue:?} from {from}, which ended at {max_when_asked}, was answered {code} {:?}", reply.remark),
+        code => {
+            panic!("a pull of {queue:?} from {from}, which ended at {max_when_asked}, was answered {code} {:?}", reply.remark)
+        }
     }
     ledger.report_max(queue, reply.number("maxOffset"), max_when_asked);
     assert_eq!(reply.number("minOffset"), 0, "nothing has expired");
@@ -400,7 +415,9 @@ pub async fn audit(shared: &Shared) {
         if !shared.ledger.borrow().topics.contains_key(queue.0) && max_known == 0 {
             continue;
         }
-        let max = shared.insist(30, |writer| GetMaxOffset { topic: queue.0, queue_id: queue.1 as i32, committed: true }.encode(writer)).await;
+        let max = shared
+            .insist(30, |writer| GetMaxOffset { topic: queue.0, queue_id: queue.1 as i32, committed: true }.encode(writer))
+            .await;
         let max = max.number("offset");
         shared.ledger.borrow_mut().report_max(queue, max, max_known);
         let min = shared.insist(31, |writer| GetMinOffset { topic: queue.0, queue_id: queue.1 as i32 }.encode(writer)).await;

@@ -8,8 +8,8 @@ use super::glommio;
 
 /// What kind of work a task is, so that a busy core serves the urgent first.
 ///
-/// `Network`, `Commit` and `Mesh` are asked again within a millisecond; `Background` (cold reads, zero-filling, index
-/// building) gets a small share of the core while the others have work. In simulation lanes are equal: any order that
+/// A turn of any lane is a millisecond (`should_yield`). `Network`, `Commit` and `Mesh` share the core equally;
+/// `Background` (cold reads, zero-filling, index building) gets little of it while they have work. In simulation lanes are equal: any order that
 /// the scheduler may pick must be right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
@@ -59,7 +59,7 @@ impl Task {
     }
 }
 
-/// Lets every other task that is ready run once, in all lanes.
+/// Lets other tasks that are ready run first, and lets the core look for events once the turn is used up.
 pub async fn yield_now() {
     match backend() {
         Backend::Outside => outside("yield_now"),

@@ -48,12 +48,6 @@ impl File {
     }
 
     pub async fn write_range_at(&self, buffer: &Rc<Buffer>, range: Range<usize>, pos: u64) -> io::Result<()> {
-        if !range.start.is_multiple_of(self.alignment as usize) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("direct I/O from the buffer's byte {}", range.start),
-            ));
-        }
         self.note(Event::Write, pos, range.len() as u64);
         self.operate(Request::Write { pos, buffer: buffer.clone(), range }).await.map(drop)
     }
