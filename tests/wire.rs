@@ -1,0 +1,205 @@
+//! The broker's protocol in bytes, against a running node: every case with one shard, with four, and with a broker for
+//! each shard.
+
+#[path = "node/mod.rs"]
+mod node;
+
+use std::time::{Duration, Instant};
+
+use node::{Answer, Client, Encoding, Node, Request, pull, send_v2};
+
+const TOPIC: &str = "WireTopic";
+const BOTH: [Encoding; 2] = [Encoding::Json, Encoding::Binary];
+
+#[test]
+fn one_shard() {
+    speak(&["--shards", "1"]);
+}
+
+#[test]
+fn four_shards() {
+    speak(&["--shards", "4"]);
+}
+
+#[test]
+fn a_broker_for_each_shard() {
+    speak(&["--shards", "4", "--set", "shardRouting=direct"]);
+}
+
+fn speak(arguments: &[&str]) {
+    if !node::can_run() {
+        return;
+    }
+    let node = Node::start(arguments);
+    let mut client = node.broker();
+    sends(&mut client);
+    send_batch(&mut client);
+    pulls(&mut client);
+    long_polls(&mut client, node.broker_port);
+    unknown_codes(&mut client);
+    pipelines(&mut client);
+    one_way(&mut client);
+    vip_port(&node);
+}
+
+/// Sends and returns the queue offset.
+fn sent(client: &mut Client, request: &Request) -> i64 {
+    let answer = client.call(request);
+    assert_eq!((answer.code, answer.remark.as_str()), (0, ""), "{request:?}");
+    answer.number("queueOffset")
+}
+
+fn sends(client: &mut Client) {
+    for (place, encoding) in BOTH.into_iter().enumerate() {
+        let long = Request::new(encoding, 10, 70)
+            .field("producerGroup", "producers")
+            .field("topic", TOPIC)
+            .field("defaultTopic", "TBW102")
+            .field("defaultTopicQueueNums", 4)
+            .field("queueId", 0)
+            .field("sysFlag", 0)
+            .field("bornTimestamp", 1_700_000_000_000i64)
+            .field("flag", 0)
+            .field("properties", "UNIQ_KEY\u{1}0123456789abcdef0123456789ABCDEF\u{2}")
+            .field("reconsumeTimes", 0)
+            .body(b"long names");
+        let answer = client.call(&long);
+        assert_eq!(answer.code, 0, "{answer:?}");
+        assert_eq!(answer.number("queueOffset"), 2 * place as i64);
+        assert_eq!(answer.number("queueId"), 0);
+        assert_eq!(answer.fields["transactionId"], "0123456789abcdef0123456789ABCDEF");
+        assert_eq!(answer.fields["msgId"].len(), 32);
+        assert_eq!(answer.fields["MSG_REGION"], "DefaultRegion");
+        assert_eq!(answer.body, b"");
+        assert_eq!(sent(client, &send_v2(encoding, 71, TOPIC, 0, b"short names")), 2 * place as i64 + 1);
+    }
+}
+
+/// A batch's body: length, magic, checksum, flag, body, properties of each.
+fn batch_of(bodies: &[&[u8]]) -> Vec<u8> {
+    let mut batch = Vec::new();
+    for body in bodies {
+        batch.extend((22 + body.len() as u32).to_be_bytes());
+        batch.extend([0; 12]);
+        batch.extend((body.len() as u32).to_be_bytes());
+        batch.extend(*body);
+        batch.extend(0u16.to_be_bytes());
+    }
+    batch
+}
+
+fn send_batch(client: &mut Client) {
+    for (place, encoding) in BOTH.into_iter().enumerate() {
+        let mut request = send_v2(encoding, 80, TOPIC, 1, &batch_of(&[b"one", b"two", b"three"]));
+        request.code = 320;
+        request.fields.retain(|(name, _)| name != "m");
+        let answer = client.call(&request.field("m", true));
+        assert_eq!(answer.code, 0, "{answer:?}");
+        assert_eq!(answer.number("queueOffset"), 3 * place as i64);
+        assert_eq!(answer.fields["msgId"].split(',').count(), 3, "{answer:?}");
+    }
+}
+
+/// Queue offset and body of each record in a pull's answer (broker-semantics: total size, magic, …).
+fn records(answer: &Answer) -> Vec<(i64, Vec<u8>)> {
+    let mut rest = answer.body.as_slice();
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        let word = |at: usize| u32::from_be_bytes(rest[at..at + 4].try_into().expect("four bytes")) as usize;
+        let queue_offset = i64::from_be_bytes(rest[20..28].try_into().expect("eight bytes"));
+        let body = rest[88..88 + word(84)].to_vec();
+        found.push((queue_offset, body));
+        rest = &rest[word(0)..];
+    }
+    found
+}
+
+fn pulls(client: &mut Client) {
+    for encoding in BOTH {
+        let found = client.call(&pull(encoding, 90, TOPIC, 0, 1, 0));
+        assert_eq!((found.code, found.remark.as_str()), (0, "FOUND"));
+        assert_eq!(records(&found)[0], (1, b"short names".to_vec()));
+        assert_eq!(records(&found).len(), 3);
+        assert_eq!(["nextBeginOffset", "minOffset", "maxOffset"].map(|name| found.number(name)), [4, 0, 4]);
+
+        let batch = client.call(&pull(encoding, 91, TOPIC, 1, 0, 0));
+        assert_eq!(records(&batch)[2], (2, b"three".to_vec()));
+
+        let end = client.call(&pull(encoding, 92, TOPIC, 0, 4, 0));
+        assert_eq!((end.code, end.number("nextBeginOffset")), (19, 4), "nothing yet: {end:?}");
+        let beyond = client.call(&pull(encoding, 93, TOPIC, 0, 1000, 0));
+        assert_eq!((beyond.code, beyond.number("nextBeginOffset")), (21, 4), "overflow: {beyond:?}");
+        let before = client.call(&pull(encoding, 94, TOPIC, 0, -5, 0));
+        assert_eq!((before.code, before.number("nextBeginOffset")), (21, 0), "too small: {before:?}");
+        let missing = client.call(&pull(encoding, 95, "NoSuchTopic", 0, 0, 0));
+        assert_eq!(missing.code, 17, "{missing:?}");
+        let queue = client.call(&pull(encoding, 96, TOPIC, 99, 0, 0));
+        assert_ne!(queue.code, 0, "{queue:?}");
+        assert!(queue.remark.contains("queueId[99]"), "{queue:?}");
+    }
+}
+
+fn long_polls(client: &mut Client, broker_port: u16) {
+    for encoding in BOTH {
+        let end = client.call(&pull(encoding, 100, TOPIC, 0, 1000, 0)).number("nextBeginOffset");
+        client.write(&pull(encoding, 101, TOPIC, 0, end, 8000).bytes());
+        client.assert_silent(Duration::from_millis(200));
+        let began = Instant::now();
+        assert_eq!(sent(&mut Client::connect(broker_port), &send_v2(encoding, 1, TOPIC, 0, b"wakes")), end);
+        let woken = client.read().expect("an answer");
+        assert_eq!((woken.code, woken.opaque, records(&woken)), (0, 101, vec![(end, b"wakes".to_vec())]));
+        assert!(began.elapsed() < Duration::from_secs(2), "woken after {:?}", began.elapsed());
+
+        let began = Instant::now();
+        let late = client.call(&pull(encoding, 102, TOPIC, 0, end + 1, 500));
+        assert_eq!(late.code, 19, "{late:?}");
+        assert!(began.elapsed() >= Duration::from_millis(400), "held for {:?}", began.elapsed());
+    }
+}
+
+fn unknown_codes(client: &mut Client) {
+    for encoding in BOTH {
+        let unknown = client.call(&Request::new(encoding, 7777, 110));
+        assert_eq!(unknown.code, 3);
+        assert!(unknown.remark.contains("7777"), "{unknown:?}");
+        let later = client.call(&Request::new(encoding, 37, 111));
+        assert_eq!(later.code, 3);
+        assert!(later.remark.contains("37") && later.remark.contains("END_TRANSACTION"), "{later:?}");
+    }
+}
+
+fn pipelines(client: &mut Client) {
+    const COUNT: i32 = 300;
+    let encoding = |opaque: i32| BOTH[(opaque % 2) as usize];
+    let mut bytes = Vec::new();
+    for opaque in 0..COUNT {
+        bytes.extend(send_v2(encoding(opaque), opaque, TOPIC, opaque % 4, b"one of many").bytes());
+    }
+    client.write(&bytes);
+    let mut opaques: Vec<i32> = (0..COUNT)
+        .map(|_| {
+            let answer = client.read().expect("an answer to each");
+            assert_eq!((answer.code, answer.encoding), (0, encoding(answer.opaque)), "{answer:?}");
+            answer.opaque
+        })
+        .collect();
+    opaques.sort_unstable();
+    assert_eq!(opaques, (0..COUNT).collect::<Vec<_>>());
+}
+
+fn one_way(client: &mut Client) {
+    for encoding in BOTH {
+        let end = client.call(&pull(encoding, 120, TOPIC, 3, 1000, 0)).number("nextBeginOffset");
+        client.write(&send_v2(encoding, 121, TOPIC, 3, b"one way").oneway().bytes());
+        client.write(&Request::new(encoding, 7777, 122).oneway().bytes());
+        client.write(&Request::new(encoding, 30, 123).oneway().bytes());
+        client.assert_silent(Duration::from_millis(200));
+        let found = client.call(&pull(encoding, 124, TOPIC, 3, end, 2000));
+        assert_eq!(records(&found), vec![(end, b"one way".to_vec())]);
+    }
+}
+
+fn vip_port(node: &Node) {
+    let mut client = Client::connect(node.broker_port - 2);
+    sent(&mut client, &send_v2(Encoding::Binary, 130, TOPIC, 2, b"by the VIP port"));
+}
