@@ -25,7 +25,7 @@ use super::dispatch;
 use super::rates::Rates;
 use super::registrar::Registrar;
 use super::response::Refusal;
-use super::turn::Turn;
+use crate::net::turn::Turn;
 use crate::config::Settings;
 use crate::net::connection::Shared;
 use crate::net::{Connection, Flow, Service};

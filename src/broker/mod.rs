@@ -25,5 +25,5 @@ pub mod send;
 pub mod settings_sync;
 pub mod stats;
 pub mod topic;
-pub mod turn;
+
 pub mod view;

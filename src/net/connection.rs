@@ -20,11 +20,15 @@ use ringmq_shards::types::ShardId;
 use super::budget::{Budget, Grant};
 use super::log_limit::LogLimit;
 use super::read_buffer::ReadBuffer;
+use super::turn::Turn;
 use super::{Connections, Flow, Service};
 use crate::remoting::{self, BadFrame};
 
 /// Replies that may wait for a client before we stop reading from it.
 const OUT_BYTES_HIGH: usize = 1 << 20;
+/// What a client may be owed, answers in the making included, before it gets another large one: as many as keep several
+/// reads of the disk under way.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// A reply buffer that has grown beyond this for one large reply is not kept.
 const OUT_BYTES_KEPT: usize = 256 * 1024;
 /// A client that takes no byte for so long while it is owed some is closed.
@@ -49,6 +53,13 @@ pub struct Connection {
     /// Raised when the client has read what it was owed.
     drained: Signal,
     in_flight: Cell<usize>,
+    budget: Rc<Budget>,
+    /// Bytes of the write that is under way.
+    sending_bytes: Cell<usize>,
+    /// Bytes that large answers in the making may come to.
+    promised_bytes: Cell<usize>,
+    /// Large answers get their room one after the other, so that each wake finds one that waits, not thousands.
+    room_turn: Turn,
     ending: Cell<Ending>,
     last_read: Cell<Duration>,
     writing_since: Cell<Option<Duration>>,
@@ -120,6 +131,10 @@ impl Connection {
             filled: Signal::new(),
             drained: Signal::new(),
             in_flight: Cell::new(0),
+            budget: shared.budget.clone(),
+            sending_bytes: Cell::new(0),
+            promised_bytes: Cell::new(0),
+            room_turn: Turn::default(),
             ending: Cell::new(Ending::Open),
             last_read: Cell::new(runtime::uptime()),
             writing_since: Cell::new(None),
@@ -153,8 +168,27 @@ impl Connection {
         self.filled.raise();
     }
 
-    /// Waits until the client has read most of what it is owed. Whoever has a large reply waits here before making it.
-    pub async fn writable(&self) {
+    /// Waits until an answer of up to `bytes` may be made for this client: it has read most of what it is owed, and the
+    /// core has memory for it. A client that is owed nothing always gets room, so that those who do not read cannot
+    /// starve those who do. `None`: the connection has ended.
+    pub async fn answer_room(self: &Rc<Self>, bytes: usize) -> Option<AnswerRoom> {
+        let _turn = self.room_turn.take().await;
+        loop {
+            if self.ending.get() == Ending::Closed {
+                return None;
+            }
+            let owed = self.out.borrow().bytes.len() + self.sending_bytes.get() + self.promised_bytes.get();
+            let fits = owed + bytes <= ANSWER_BYTES_MAX && self.budget.fits(bytes);
+            if owed == 0 || fits {
+                self.promised_bytes.set(self.promised_bytes.get() + bytes);
+                return Some(AnswerRoom { connection: self.clone(), _grant: self.budget.force(bytes), bytes });
+            }
+            self.drained.wait().await;
+        }
+    }
+
+    /// Waits until the client has read most of what it is owed.
+    async fn writable(&self) {
         while self.out.borrow().bytes.len() > OUT_BYTES_HIGH && self.is_open() {
             self.drained.wait().await;
         }
@@ -271,11 +305,13 @@ impl Connection {
                 continue;
             }
             self.writing_since.set(Some(runtime::uptime()));
+            self.sending_bytes.set(sending.len());
             if self.stream.write_all(&sending).await.is_err() {
                 self.writing_since.set(None);
                 break;
             }
             self.writing_since.set(None);
+            self.sending_bytes.set(0);
             sending.clear();
             if sending.capacity() > OUT_BYTES_KEPT {
                 sending = Vec::new();
@@ -321,5 +357,20 @@ impl Drop for InFlight {
         if connection.ending.get() != Ending::Open {
             connection.filled.raise();
         }
+    }
+}
+
+/// Room for a large answer, until it is written or given up.
+pub struct AnswerRoom {
+    connection: Rc<Connection>,
+    bytes: usize,
+    _grant: Grant,
+}
+
+impl Drop for AnswerRoom {
+    fn drop(&mut self) {
+        let promised = &self.connection.promised_bytes;
+        promised.set(promised.get() - self.bytes);
+        self.connection.drained.raise();
     }
 }

@@ -20,7 +20,7 @@ struct Served {
     kv_path: std::path::PathBuf,
     net: Rc<Shared>,
     /// Changes of the file, one after the other.
-    turn: crate::broker::turn::Turn,
+    turn: crate::net::turn::Turn,
 }
 
 /// Loads the KV configuration and opens the port.
