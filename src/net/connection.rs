@@ -9,8 +9,11 @@
 //! Before: `net::listener`; after: `remoting::frame`, `broker::dispatch`.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use ringmq_shards::runtime::Signal;
@@ -62,6 +65,9 @@ pub struct Connection {
     room_turn: Turn,
     ending: Cell<Ending>,
     last_read: Cell<Duration>,
+    /// Raised when the connection is quiet and holds a buffer that it could give back.
+    calm: Signal,
+    holds_buffer: Cell<bool>,
     writing_since: Cell<Option<Duration>>,
     /// What the service remembers of this connection: the cores where it has joined a group.
     pub joined: RefCell<Vec<ShardId>>,
@@ -102,12 +108,16 @@ impl Shared {
         }
     }
 
-    /// Closes those that have been silent too long or do not read; called every few seconds.
+    /// Closes those that have been silent too long or do not read, takes buffers back from the quiet; called every few seconds.
     pub fn sweep(&self) {
         let now = runtime::uptime();
         for connection in self.connections.all() {
             let stalled = connection.writing_since.get().is_some_and(|since| now.saturating_sub(since) > WRITE_STALL_MAX);
-            let idle = now.saturating_sub(connection.last_read.get()) > self.idle_max;
+            let silent = now.saturating_sub(connection.last_read.get());
+            let idle = silent > self.idle_max;
+            if silent > QUIET && connection.holds_buffer.take() {
+                connection.calm.raise();
+            }
             if stalled {
                 tracing::info!(peer = %connection.peer, "closed: the client has read nothing for {} s", WRITE_STALL_MAX.as_secs());
             }
@@ -137,6 +147,8 @@ impl Connection {
             room_turn: Turn::default(),
             ending: Cell::new(Ending::Open),
             last_read: Cell::new(runtime::uptime()),
+            calm: Signal::new(),
+            holds_buffer: Cell::new(false),
             writing_since: Cell::new(None),
             joined: RefCell::default(),
         });
@@ -234,11 +246,12 @@ impl Connection {
         let mut buffer = ReadBuffer::new(&shared.budget);
         let mut frame_bytes = 0;
         loop {
+            self.holds_buffer.set(buffer.can_shrink());
             let Some(room) = buffer.room(frame_bytes) else {
                 self.complain(shared, "the memory for connections is used up (memoryBudget)");
                 return self.close();
             };
-            let read = match runtime::timeout(QUIET, self.stream.read(room)).await {
+            let read = match self.unless_calm(self.stream.read(room)).await {
                 Some(Ok(0)) | Some(Err(_)) => return,
                 Some(Ok(read)) => read,
                 None => {
@@ -261,6 +274,16 @@ impl Connection {
                 return;
             }
         }
+    }
+
+    /// `None` when the sweep finds the connection quiet first. A timer for each read would cost two allocations.
+    async fn unless_calm<T>(&self, read: impl Future<Output = T>) -> Option<T> {
+        let (mut read, mut calm) = (pin!(read), pin!(self.calm.wait()));
+        poll_fn(|cx| match read.as_mut().poll(cx) {
+            Poll::Ready(read) => Poll::Ready(Some(read)),
+            Poll::Pending => calm.as_mut().poll(cx).map(|()| None),
+        })
+        .await
     }
 
     /// Hands on every whole frame in the buffer. Returns the size of the one that has begun (0: not known), or `None`
