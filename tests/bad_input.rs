@@ -144,7 +144,7 @@ const BROKER_REQUIRED: &[(i32, &[&str])] = &[
     (11, &["consumerGroup", "topic", "queueId", "queueOffset", "maxMsgNums", "sysFlag"]),
     (361, &["consumerGroup", "topic", "queueId", "queueOffset", "maxMsgNums", "sysFlag"]),
     (14, &["consumerGroup", "topic", "queueId"]),
-    (15, &["consumerGroup", "topic", "queueId", "commitOffset"]),
+    (15, &["queueId", "commitOffset"]),
     (29, &["topic", "queueId", "timestamp"]),
     (30, &["topic", "queueId"]),
     (31, &["topic", "queueId"]),
