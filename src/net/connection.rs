@@ -189,7 +189,7 @@ impl Connection {
             if self.ending.get() == Ending::Closed {
                 return None;
             }
-            let owed = self.out.borrow().bytes.len() + self.sending_bytes.get() + self.promised_bytes.get();
+            let owed = self.owed_bytes() + self.promised_bytes.get();
             let fits = owed + bytes <= ANSWER_BYTES_MAX && self.budget.fits(bytes);
             if owed == 0 || fits {
                 self.promised_bytes.set(self.promised_bytes.get() + bytes);
@@ -201,9 +201,14 @@ impl Connection {
 
     /// Waits until the client has read most of what it is owed.
     async fn writable(&self) {
-        while self.out.borrow().bytes.len() > OUT_BYTES_HIGH && self.is_open() {
+        while self.owed_bytes() > OUT_BYTES_HIGH && self.is_open() {
             self.drained.wait().await;
         }
+    }
+
+    /// Replies that the system has not taken, those of the write under way included.
+    fn owed_bytes(&self) -> usize {
+        self.out.borrow().bytes.len() + self.sending_bytes.get()
     }
 
     pub fn is_open(&self) -> bool {
