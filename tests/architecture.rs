@@ -8,7 +8,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("remoting", &[]),
     ("config", &[]),
     ("local", &[]),
-    ("net", &["remoting"]),
+    ("net", &["remoting", "local"]),
     ("namesrv", &["net", "remoting", "config"]),
     ("broker", &["net", "remoting", "config", "local"]),
     ("admin", &["net", "remoting"]),

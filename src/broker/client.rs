@@ -146,10 +146,13 @@ impl Request<Core> for ConsumerIds {
 /// Whether a consumer's expression can be served; asked once, when it starts. Tags always can.
 pub async fn check_config(call: Call) -> Result<Response, Refusal> {
     // RocketMQ has nothing against a check without a subscription.
-    let Ok(check) = CheckClientConfig::decode(call.body()) else { return Ok(Response::success()) };
+    if call.body().is_empty() {
+        return Ok(Response::success());
+    }
+    let Some(subscription) = CheckClientConfig::decode(call.body())?.subscription else { return Ok(Response::success()) };
     let refuse =
         |code, kind: &str| Err(Refusal::new(code, format!("The broker does not support consumer to filter message by {kind}")));
-    match &check.subscription.expression_type {
+    match &subscription.expression_type {
         ExpressionType::Tag => Ok(Response::success()),
         ExpressionType::Sql92 => refuse(ResponseCode::SystemError, "SQL92"),
         ExpressionType::Other(kind) => refuse(ResponseCode::SubscriptionParseFailed, kind),

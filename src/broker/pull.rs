@@ -13,14 +13,14 @@ use ringmq_shards::group::{GroupLookup, MessageModel, SubscriptionGroupConfig};
 use ringmq_shards::offsets::OffsetCommit;
 use ringmq_shards::queue::PullStatus;
 use ringmq_shards::runtime::mesh::Request;
-use ringmq_shards::runtime::reader::{PullRequest, Pulled};
+use ringmq_shards::runtime::reader::{HOLD_MILLIS_MAX, PullRequest, Pulled};
 use ringmq_shards::runtime::{self, Lane};
-use ringmq_shards::types::QueueOffset;
+use ringmq_shards::types::{Millis, QueueOffset};
 
 use super::changes::Wanted;
 use super::core::Core;
 use super::response::{Refusal, write_refusal};
-use crate::net::connection::InFlight;
+use crate::net::connection::{AnswerRoom, InFlight};
 use crate::net::{Connection, Flow};
 use crate::remoting::code::{RequestCode, ResponseCode};
 use crate::remoting::request::pull::{PullMessage, forbidden};
@@ -66,11 +66,6 @@ pub fn pull(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, hea
 
 async fn serve(core: Rc<Core>, pull: PullFrom, asker: Asker) {
     let connection = asker.in_flight.connection().clone();
-    // A large answer is made only for a client that has read the ones before.
-    connection.writable().await;
-    if !connection.is_open() {
-        return;
-    }
     if asker.new_group {
         let used = Wanted::GroupUsed { group: pull.group.clone() };
         if let Err(refusal) = used.make(&core).await {
@@ -81,8 +76,8 @@ async fn serve(core: Rc<Core>, pull: PullFrom, asker: Asker) {
         }
     }
     let asked_offset = pull.request.offset;
-    let owner = core.placement.queue(&pull.request.topic, pull.request.queue_id, core.id);
-    let Some(pulled) = core.mesh.ask(owner, &core, pull).await else { return };
+    let Some(pulled) = answer(&core, &connection, pull).await else { return };
+    let (pulled, _room) = pulled;
     if asker.oneway {
         return;
     }
@@ -95,7 +90,49 @@ async fn serve(core: Rc<Core>, pull: PullFrom, asker: Asker) {
     }
 }
 
+/// The pull's answer and the room that was made for it: bytes are read only for a client that reads what it is owed, so a
+/// pull that was held asks again when it is woken. `None`: the client or the core is gone.
+async fn answer(
+    core: &Rc<Core>,
+    connection: &Rc<Connection>,
+    mut pull: PullFrom,
+) -> Option<(Result<Pulled, Refusal>, AnswerRoom)> {
+    let owner = core.placement.queue(&pull.request.topic, pull.request.queue_id, core.id);
+    let mut deadline = runtime::now().plus(pull.request.hold_millis.clamp(0, HOLD_MILLIS_MAX));
+    loop {
+        let room = connection.answer_room(pull.request.bytes_max).await?;
+        let pulled = core.mesh.ask(owner, core, pull.clone()).await?;
+        match &pulled {
+            Ok(pulled) if pulled.waits && runtime::now() < deadline => {}
+            Ok(_) | Err(_) => return Some((pulled, room)),
+        }
+        drop(room);
+        pull.commit_offset = None;
+        match core.mesh.ask(owner, core, Hold { request: pull.request.clone(), deadline }).await? {
+            Ok(true) => {}
+            // No room to wait: answered as it is.
+            Ok(false) => deadline = runtime::now(),
+            Err(refusal) => return Some((Err(refusal), connection.answer_room(0).await?)),
+        }
+    }
+}
+
+/// A pull that waits on the core of its queue.
+struct Hold {
+    request: PullRequest,
+    deadline: Millis,
+}
+
+impl Request<Core> for Hold {
+    type Reply = Result<bool, Refusal>;
+
+    async fn serve(self, core: Rc<Core>) -> Self::Reply {
+        core.live.hold(&self.request, self.deadline).await.map_err(Refusal::from)
+    }
+}
+
 /// A pull on its way to the core of its queue.
+#[derive(Clone)]
 struct PullFrom {
     request: PullRequest,
     group: String,

@@ -19,8 +19,12 @@ use crate::preflight::{self, Machine, report};
 use args::{Args, Command, Store};
 
 pub fn main() -> ExitCode {
-    let args = Args::parse();
-    match perform(args.command) {
+    run_from(std::env::args_os())
+}
+
+/// The program with arguments of the caller's, its name first. A stop signal goes to the calling thread.
+pub fn run_from(arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>) -> ExitCode {
+    match perform(Args::parse_from(arguments).command) {
         Ok(code) => code,
         Err(reason) => {
             eprintln!("ringmq: {reason}");

@@ -25,7 +25,7 @@ impl Budget {
         Grant { budget: Some(self.clone()), bytes }
     }
 
-    fn fits(&self, more: usize) -> bool {
+    pub fn fits(&self, more: usize) -> bool {
         self.used.get() + more <= self.limit
     }
 }

@@ -9,8 +9,11 @@
 //! Before: `net::listener`; after: `remoting::frame`, `broker::dispatch`.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use ringmq_shards::runtime::Signal;
@@ -21,10 +24,14 @@ use super::budget::{Budget, Grant};
 use super::log_limit::LogLimit;
 use super::read_buffer::ReadBuffer;
 use super::{Connections, Flow, Service};
+use crate::local::Turn;
 use crate::remoting::{self, BadFrame};
 
 /// Replies that may wait for a client before we stop reading from it.
 const OUT_BYTES_HIGH: usize = 1 << 20;
+/// What a client may be owed, answers in the making included, before it gets another large one: as many as keep several
+/// reads of the disk under way.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// A reply buffer that has grown beyond this for one large reply is not kept.
 const OUT_BYTES_KEPT: usize = 256 * 1024;
 /// A client that takes no byte for so long while it is owed some is closed.
@@ -49,8 +56,18 @@ pub struct Connection {
     /// Raised when the client has read what it was owed.
     drained: Signal,
     in_flight: Cell<usize>,
+    budget: Rc<Budget>,
+    /// Bytes of the write that is under way.
+    sending_bytes: Cell<usize>,
+    /// Bytes that large answers in the making may come to.
+    promised_bytes: Cell<usize>,
+    /// Large answers get their room one after the other, so that each wake finds one that waits, not thousands.
+    room_turn: Turn,
     ending: Cell<Ending>,
     last_read: Cell<Duration>,
+    /// Raised when the connection is quiet and holds a buffer that it could give back.
+    calm: Signal,
+    holds_buffer: Cell<bool>,
     writing_since: Cell<Option<Duration>>,
     /// What the service remembers of this connection: the cores where it has joined a group.
     pub joined: RefCell<Vec<ShardId>>,
@@ -91,12 +108,16 @@ impl Shared {
         }
     }
 
-    /// Closes those that have been silent too long or do not read; called every few seconds.
+    /// Closes those that have been silent too long or do not read, takes buffers back from the quiet; called every few seconds.
     pub fn sweep(&self) {
         let now = runtime::uptime();
         for connection in self.connections.all() {
             let stalled = connection.writing_since.get().is_some_and(|since| now.saturating_sub(since) > WRITE_STALL_MAX);
-            let idle = now.saturating_sub(connection.last_read.get()) > self.idle_max;
+            let silent = now.saturating_sub(connection.last_read.get());
+            let idle = silent > self.idle_max;
+            if silent > QUIET && connection.holds_buffer.take() {
+                connection.calm.raise();
+            }
             if stalled {
                 tracing::info!(peer = %connection.peer, "closed: the client has read nothing for {} s", WRITE_STALL_MAX.as_secs());
             }
@@ -120,8 +141,14 @@ impl Connection {
             filled: Signal::new(),
             drained: Signal::new(),
             in_flight: Cell::new(0),
+            budget: shared.budget.clone(),
+            sending_bytes: Cell::new(0),
+            promised_bytes: Cell::new(0),
+            room_turn: Turn::default(),
             ending: Cell::new(Ending::Open),
             last_read: Cell::new(runtime::uptime()),
+            calm: Signal::new(),
+            holds_buffer: Cell::new(false),
             writing_since: Cell::new(None),
             joined: RefCell::default(),
         });
@@ -153,11 +180,35 @@ impl Connection {
         self.filled.raise();
     }
 
-    /// Waits until the client has read most of what it is owed. Whoever has a large reply waits here before making it.
-    pub async fn writable(&self) {
-        while self.out.borrow().bytes.len() > OUT_BYTES_HIGH && self.is_open() {
+    /// Waits until an answer of up to `bytes` may be made for this client: it has read most of what it is owed, and the
+    /// core has memory for it. A client that is owed nothing always gets room, so that those who do not read cannot
+    /// starve those who do. `None`: the connection has ended.
+    pub async fn answer_room(self: &Rc<Self>, bytes: usize) -> Option<AnswerRoom> {
+        let _turn = self.room_turn.take().await;
+        loop {
+            if self.ending.get() == Ending::Closed {
+                return None;
+            }
+            let owed = self.owed_bytes() + self.promised_bytes.get();
+            let fits = owed + bytes <= ANSWER_BYTES_MAX && self.budget.fits(bytes);
+            if owed == 0 || fits {
+                self.promised_bytes.set(self.promised_bytes.get() + bytes);
+                return Some(AnswerRoom { connection: self.clone(), _grant: self.budget.force(bytes), bytes });
+            }
             self.drained.wait().await;
         }
+    }
+
+    /// Waits until the client has read most of what it is owed.
+    async fn writable(&self) {
+        while self.owed_bytes() > OUT_BYTES_HIGH && self.is_open() {
+            self.drained.wait().await;
+        }
+    }
+
+    /// Replies that the system has not taken, those of the write under way included.
+    fn owed_bytes(&self) -> usize {
+        self.out.borrow().bytes.len() + self.sending_bytes.get()
     }
 
     pub fn is_open(&self) -> bool {
@@ -200,11 +251,12 @@ impl Connection {
         let mut buffer = ReadBuffer::new(&shared.budget);
         let mut frame_bytes = 0;
         loop {
+            self.holds_buffer.set(buffer.can_shrink());
             let Some(room) = buffer.room(frame_bytes) else {
                 self.complain(shared, "the memory for connections is used up (memoryBudget)");
                 return self.close();
             };
-            let read = match runtime::timeout(QUIET, self.stream.read(room)).await {
+            let read = match self.unless_calm(self.stream.read(room)).await {
                 Some(Ok(0)) | Some(Err(_)) => return,
                 Some(Ok(read)) => read,
                 None => {
@@ -227,6 +279,16 @@ impl Connection {
                 return;
             }
         }
+    }
+
+    /// `None` when the sweep finds the connection quiet first. A timer for each read would cost two allocations.
+    async fn unless_calm<T>(&self, read: impl Future<Output = T>) -> Option<T> {
+        let (mut read, mut calm) = (pin!(read), pin!(self.calm.wait()));
+        poll_fn(|cx| match read.as_mut().poll(cx) {
+            Poll::Ready(read) => Poll::Ready(Some(read)),
+            Poll::Pending => calm.as_mut().poll(cx).map(|()| None),
+        })
+        .await
     }
 
     /// Hands on every whole frame in the buffer. Returns the size of the one that has begun (0: not known), or `None`
@@ -271,11 +333,13 @@ impl Connection {
                 continue;
             }
             self.writing_since.set(Some(runtime::uptime()));
+            self.sending_bytes.set(sending.len());
             if self.stream.write_all(&sending).await.is_err() {
                 self.writing_since.set(None);
                 break;
             }
             self.writing_since.set(None);
+            self.sending_bytes.set(0);
             sending.clear();
             if sending.capacity() > OUT_BYTES_KEPT {
                 sending = Vec::new();
@@ -321,5 +385,20 @@ impl Drop for InFlight {
         if connection.ending.get() != Ending::Open {
             connection.filled.raise();
         }
+    }
+}
+
+/// Room for a large answer, until it is written or given up.
+pub struct AnswerRoom {
+    connection: Rc<Connection>,
+    bytes: usize,
+    _grant: Grant,
+}
+
+impl Drop for AnswerRoom {
+    fn drop(&mut self) {
+        let promised = &self.connection.promised_bytes;
+        promised.set(promised.get() - self.bytes);
+        self.connection.drained.raise();
     }
 }

@@ -59,9 +59,14 @@ impl ReadBuffer {
         assert!(self.end <= self.bytes.len(), "a read fills at most the room it was given");
     }
 
+    /// Whether there is anything for `shrink` to give back.
+    pub fn can_shrink(&self) -> bool {
+        self.start == self.end && self.bytes.len() > BYTES_MIN
+    }
+
     /// The connection has been quiet: gives memory back when nothing is waiting in it.
     pub fn shrink(&mut self) {
-        if self.start == self.end && self.bytes.len() > BYTES_MIN {
+        if self.can_shrink() {
             self.bytes = vec![0; BYTES_MIN];
             self.start = 0;
             self.end = 0;

@@ -114,7 +114,7 @@ impl Drop for Node {
 
 /// A name server's port and a broker's with what belongs to it: its VIP port below and those of further shards above.
 /// Below the range from which the kernel gives clients theirs.
-fn free_ports(number: u16) -> (u16, u16) {
+pub fn free_ports(number: u16) -> (u16, u16) {
     const SPAN: u32 = 32;
     let first = std::process::id() * 7 + u32::from(number);
     for turn in 0..300 {

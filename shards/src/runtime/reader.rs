@@ -21,7 +21,7 @@ use crate::types::{LogPosition, Millis, QueueOffset};
 /// Reads that lie so near to each other are one.
 const SPAN_BYTES_MAX: u64 = 1 << 20;
 /// How long a pull may be held at most, whatever it asks for.
-const HOLD_MILLIS_MAX: i64 = 120_000;
+pub const HOLD_MILLIS_MAX: i64 = 120_000;
 /// How often held pulls are looked through for those whose time is over.
 const SWEEP: Duration = Duration::from_millis(32);
 
@@ -41,6 +41,8 @@ pub struct PullRequest {
 #[derive(Clone, Debug)]
 pub struct Pulled {
     pub status: PullStatus,
+    /// Nothing is there yet; a client that is willing to wait may be held.
+    pub waits: bool,
     pub next_offset: i64,
     pub min_offset: i64,
     pub max_offset: i64,
@@ -83,31 +85,43 @@ pub(super) fn sweep(live: Rc<LiveShard>) {
 
 impl LiveShard {
     pub async fn pull(&self, request: &PullRequest) -> Result<Pulled, ReadError> {
-        let deadline = now().plus(request.hold_millis.clamp(0, HOLD_MILLIS_MAX));
-        let mut pull = Pull::new(QueueOffset(request.offset), request.messages_max, request.bytes_max, &request.filter);
+        let mut reads = Vec::new();
+        let (_, status, (next_begin, min, max)) = self.plan_loaded(request, &mut reads).await?;
+        let (messages, body) = match status {
+            PullStatus::Found => (reads.len() as u32, self.read_all(&reads).await?),
+            _ => (0, Vec::new()),
+        };
+        let waits = is_waiting(status, request.offset);
+        Ok(Pulled { status, waits, next_offset: next_begin.0, min_offset: min.0, max_offset: max.0, messages, body })
+    }
+
+    /// Waits until the pull has an answer, but no longer than `deadline`. Reads nothing: thousands of held pulls may end
+    /// with one message, and whoever holds them makes room for its bytes first. False when there was no room to wait.
+    pub async fn hold(&self, request: &PullRequest, deadline: Millis) -> Result<bool, ReadError> {
         let mut reads = Vec::new();
         loop {
-            let (slot, planned) = self.plan(request, &mut pull, &mut reads);
-            let (status, next_begin, min, max) = match planned {
-                Plan::Need(read) => {
-                    self.load_index(read).await?;
-                    continue;
-                }
-                Plan::Ready { status, next_begin, min, max } => (status, next_begin, min, max),
-            };
-            if request.hold_millis > 0
-                && is_waiting(status, request.offset)
-                && now() < deadline
-                && self.wait(slot, request, deadline).await
-            {
-                continue;
+            let (slot, status, _) = self.plan_loaded(request, &mut reads).await?;
+            if !is_waiting(status, request.offset) || now() >= deadline {
+                return Ok(true);
             }
-            let (messages, body) = match status {
-                PullStatus::Found => (reads.len() as u32, self.read_all(&reads).await?),
-                _ => (0, Vec::new()),
-            };
-            let (next_offset, min_offset, max_offset) = (next_begin.0, min.0, max.0);
-            return Ok(Pulled { status, next_offset, min_offset, max_offset, messages, body });
+            if !self.wait(slot, request, deadline).await {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// A plan for which the index was there, with its next, least and greatest offsets.
+    async fn plan_loaded(
+        &self,
+        request: &PullRequest,
+        reads: &mut Vec<PlannedRead>,
+    ) -> Result<(Option<QueueSlot>, PullStatus, (QueueOffset, QueueOffset, QueueOffset)), ReadError> {
+        let mut pull = Pull::new(QueueOffset(request.offset), request.messages_max, request.bytes_max, &request.filter);
+        loop {
+            match self.plan(request, &mut pull, reads) {
+                (_, Plan::Need(read)) => self.load_index(read).await?,
+                (slot, Plan::Ready { status, next_begin, min, max }) => return Ok((slot, status, (next_begin, min, max))),
+            }
         }
     }
 

@@ -54,7 +54,8 @@ pub async fn open(options: LogOptions, from: LogPosition, replay: &mut dyn FnMut
     fs::create_dir_all(&dir).map_err(|error| StoreError::io(&dir, "making the folder", &error))?;
     let mut segments = list(&options)?;
     let from = options.segment_of(from);
-    if segments.is_empty() {
+    let is_new = segments.is_empty();
+    if is_new {
         create_segment(&options, from).await?;
         segments.push(from);
     }
@@ -68,7 +69,13 @@ pub async fn open(options: LogOptions, from: LogPosition, replay: &mut dyn FnMut
         let file = if first < from { None } else { Some(Rc::new(open_locked(&options, first).await?)) };
         files.insert(first, file);
     }
-    let (resume, mark, mut recovery) = scan(&options, from, &files, replay).await?;
+    let (resume, mark, mut recovery) = if is_new {
+        // Just made: nothing can be in it.
+        let resume = Resume { position: from, incarnation: 1, sequence: 0, previous_crc: 0 };
+        (resume, from, Recovery { end: from, ..Recovery::default() })
+    } else {
+        scan(&options, from, &files, replay).await?
+    };
     recovery.elapsed = uptime().saturating_sub(started);
     write_again(&options, &files, mark.max(from), resume.position).await?;
     let mut commits = settle(&options, &mut files, resume).await?;

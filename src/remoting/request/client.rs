@@ -46,7 +46,7 @@ pub struct CheckClientConfig {
     pub client_id: String,
     pub group: String,
     pub namespace: Option<String>,
-    pub subscription: SubscriptionData,
+    pub subscription: Option<SubscriptionData>,
 }
 
 impl CheckClientConfig {
@@ -59,7 +59,7 @@ impl CheckClientConfig {
             client_id: object.text("clientId").unwrap_or_default(),
             group: object.text("group").unwrap_or_default(),
             namespace: object.text("namespace"),
-            subscription: subscription.ok_or(BadRequest::Body { what: WHAT, why: "it has no subscriptionData" })?,
+            subscription,
         })
     }
 }

@@ -296,7 +296,7 @@ fn heartbeats_are_javas() {
     assert_eq!(Heartbeat::decode(br#"{"clientID":"c"}"#).unwrap().consumers, []);
     let checked = client::CheckClientConfig::decode(body("check")).unwrap();
     assert_eq!((checked.client_id.as_str(), checked.group.as_str()), ("c", "g"));
-    assert_eq!(checked.subscription, subscription_to_t());
+    assert_eq!(checked.subscription, Some(subscription_to_t()));
 }
 
 #[test]
