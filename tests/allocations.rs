@@ -54,7 +54,7 @@ fn count(layout: Layout) {
         return;
     }
     let number = ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-    if number % SAMPLE_EVERY == 0 && SAMPLES.load(Ordering::Relaxed) {
+    if number.is_multiple_of(SAMPLE_EVERY) && SAMPLES.load(Ordering::Relaxed) {
         SAMPLING.set(true);
         let trace = std::backtrace::Backtrace::force_capture().to_string();
         let innermost = trace.lines().filter(|line| !line.contains("allocations")).find_map(|line| {

@@ -13,7 +13,7 @@ use ringmq_shards::group::{GroupLookup, MessageModel, SubscriptionGroupConfig};
 use ringmq_shards::offsets::OffsetCommit;
 use ringmq_shards::queue::PullStatus;
 use ringmq_shards::runtime::mesh::Request;
-use ringmq_shards::runtime::reader::{HOLD_MILLIS_MAX, PullRequest, Pulled};
+use ringmq_shards::runtime::reader::{HOLD_MILLIS_MAX, PullRequest, Pulled, steady};
 use ringmq_shards::runtime::{self, Lane};
 use ringmq_shards::types::{Millis, QueueOffset};
 
@@ -98,12 +98,12 @@ async fn answer(
     mut pull: PullFrom,
 ) -> Option<(Result<Pulled, Refusal>, AnswerRoom)> {
     let owner = core.placement.queue(&pull.request.topic, pull.request.queue_id, core.id);
-    let mut deadline = runtime::now().plus(pull.request.hold_millis.clamp(0, HOLD_MILLIS_MAX));
+    let mut deadline = steady().plus(pull.request.hold_millis.clamp(0, HOLD_MILLIS_MAX));
     loop {
         let room = connection.answer_room(pull.request.bytes_max).await?;
         let pulled = core.mesh.ask(owner, core, pull.clone()).await?;
         match &pulled {
-            Ok(pulled) if pulled.waits && runtime::now() < deadline => {}
+            Ok(pulled) if pulled.waits && steady() < deadline => {}
             Ok(_) | Err(_) => return Some((pulled, room)),
         }
         drop(room);
@@ -111,7 +111,7 @@ async fn answer(
         match core.mesh.ask(owner, core, Hold { request: pull.request.clone(), deadline }).await? {
             Ok(true) => {}
             // No room to wait: answered as it is.
-            Ok(false) => deadline = runtime::now(),
+            Ok(false) => deadline = steady(),
             Err(refusal) => return Some((Err(refusal), connection.answer_room(0).await?)),
         }
     }

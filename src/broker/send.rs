@@ -34,6 +34,14 @@ enum Checked {
 }
 
 pub fn send(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>) -> Flow {
+    // Nothing overtakes a send of the same connection whose topic is still being made.
+    if connection.is_detained() {
+        return Flow::Later;
+    }
+    serve(core, connection, frame, header)
+}
+
+fn serve(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>) -> Flow {
     let request = match SendMessage::decode(header) {
         Ok(request) => request,
         Err(bad) => return refuse(core, connection, frame.encoding, header, Refusal::from(bad)),
@@ -179,6 +187,7 @@ fn append(
 /// The slow path: the topic is made, or found to be impossible; then the same frame is tried again.
 fn create_then_send(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, request: &SendMessage<'_>) {
     let in_flight = connection.begin();
+    let detained = connection.detain();
     let core = core.clone();
     let frame = OwnedFrame::copy(frame);
     let wanted = Wanted::FirstSend {
@@ -189,6 +198,7 @@ fn create_then_send(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<
     };
     let _detached = runtime::spawn(Lane::Network, async move {
         let connection = in_flight.connection();
+        let _until_taken = detained;
         let made = wanted.make(&core).await;
         let frame = frame.frame();
         let Ok(header) = Header::parse(&frame) else { return };
@@ -197,7 +207,7 @@ fn create_then_send(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<
                 refuse(&core, connection, frame.encoding, &header, refusal);
             }
             Ok(()) => loop {
-                match send(&core, connection, &frame, &header) {
+                match serve(&core, connection, &frame, &header) {
                     Flow::Later => core.live.room().await,
                     Flow::Taken | Flow::Close => return,
                 }

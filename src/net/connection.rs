@@ -56,6 +56,8 @@ pub struct Connection {
     /// Raised when the client has read what it was owed.
     drained: Signal,
     in_flight: Cell<usize>,
+    /// Requests that nothing of this connection may overtake.
+    detaining: Cell<usize>,
     budget: Rc<Budget>,
     /// Bytes of the write that is under way.
     sending_bytes: Cell<usize>,
@@ -141,6 +143,7 @@ impl Connection {
             filled: Signal::new(),
             drained: Signal::new(),
             in_flight: Cell::new(0),
+            detaining: Cell::new(0),
             budget: shared.budget.clone(),
             sending_bytes: Cell::new(0),
             promised_bytes: Cell::new(0),
@@ -219,6 +222,16 @@ impl Connection {
     pub fn begin(self: &Rc<Self>) -> InFlight {
         self.in_flight.set(self.in_flight.get() + 1);
         InFlight(self.clone())
+    }
+
+    /// Holds back what must not overtake a request of this connection that is still being served, until the guard is dropped.
+    pub fn detain(self: &Rc<Self>) -> Detained {
+        self.detaining.set(self.detaining.get() + 1);
+        Detained(self.clone())
+    }
+
+    pub fn is_detained(&self) -> bool {
+        self.detaining.get() > 0
     }
 
     pub fn in_flight(&self) -> usize {
@@ -310,6 +323,7 @@ impl Connection {
             };
             match service.frame(self, &frame) {
                 Flow::Taken => buffer.take(used),
+                Flow::Later if self.is_detained() => self.drained.wait().await,
                 Flow::Later => service.room().await,
                 Flow::Close => return None,
             }
@@ -385,6 +399,16 @@ impl Drop for InFlight {
         if connection.ending.get() != Ending::Open {
             connection.filled.raise();
         }
+    }
+}
+
+/// A request that those behind it must not overtake.
+pub struct Detained(Rc<Connection>);
+
+impl Drop for Detained {
+    fn drop(&mut self) {
+        self.0.detaining.set(self.0.detaining.get() - 1);
+        self.0.drained.raise();
     }
 }
 

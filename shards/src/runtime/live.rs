@@ -15,8 +15,8 @@ use std::time::Duration;
 use super::commit_log::{CommitLog, LogOwner};
 use super::housekeeping::{Housekeeping, Retention};
 use super::index_files::IndexFiles;
-use super::reader::Pulls;
-use super::{Lane, now, sleep, spawn, timeout};
+use super::reader::{Pulls, steady};
+use super::{Lane, sleep, spawn, timeout};
 use super::{Signal, SlotSetter, slot};
 use crate::log::{BlockWrite, Flush, WriteId};
 use crate::offsets::OffsetCommit;
@@ -65,7 +65,7 @@ impl LiveShard {
             observer: RefCell::default(),
             room: Signal::new(),
             changed: RefCell::default(),
-            pulls: RefCell::new(Pulls::new(pulls_max, now())),
+            pulls: RefCell::new(Pulls::new(pulls_max, steady())),
             indexes: IndexFiles::default(),
             housekeeping: RefCell::default(),
         });

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::commit_log::Piece;
 use super::live::LiveShard;
-use super::{Lane, now, sleep, spawn};
+use super::{Lane, sleep, spawn, uptime};
 use super::{SlotSetter, slot};
 use crate::filter::TagFilter;
 use crate::queue::{Boundary, IndexRead, Plan, PlannedRead, Pull, PullLimits, PullStatus, QueueSlot, TimeSearch, plan};
@@ -73,12 +73,17 @@ impl std::error::Error for ReadError {}
 
 pub type Pulls = crate::queue::Waiters<SlotSetter<()>>;
 
+/// The time by which pulls are held: a wall clock that is set back must not hold them longer.
+pub fn steady() -> Millis {
+    Millis(uptime().as_millis() as i64)
+}
+
 /// Ends the waiting of those whose time is over, for as long as the core runs.
 pub(super) fn sweep(live: Rc<LiveShard>) {
     let _detached = spawn(Lane::Network, async move {
         loop {
             sleep(SWEEP).await;
-            live.pulls.borrow_mut().expire(now(), |setter| setter.set(()));
+            live.pulls.borrow_mut().expire(steady(), |setter| setter.set(()));
         }
     });
 }
@@ -95,13 +100,14 @@ impl LiveShard {
         Ok(Pulled { status, waits, next_offset: next_begin.0, min_offset: min.0, max_offset: max.0, messages, body })
     }
 
-    /// Waits until the pull has an answer, but no longer than `deadline`. Reads nothing: thousands of held pulls may end
-    /// with one message, and whoever holds them makes room for its bytes first. False when there was no room to wait.
+    /// Waits until the pull has an answer, but no longer than `deadline`, which `steady` tells. Reads nothing: thousands
+    /// of held pulls may end with one message, and whoever holds them makes room for its bytes first. False when there was
+    /// no room to wait.
     pub async fn hold(&self, request: &PullRequest, deadline: Millis) -> Result<bool, ReadError> {
         let mut reads = Vec::new();
         loop {
             let (slot, status, _) = self.plan_loaded(request, &mut reads).await?;
-            if !is_waiting(status, request.offset) || now() >= deadline {
+            if !is_waiting(status, request.offset) || steady() >= deadline {
                 return Ok(true);
             }
             if !self.wait(slot, request, deadline).await {
