@@ -10,6 +10,7 @@ mod file;
 mod memory;
 mod net;
 mod probe;
+mod readiness;
 
 pub use super::CoreSpec;
 pub use executor::{CoreHandle, launch};

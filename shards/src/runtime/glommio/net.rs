@@ -1,10 +1,10 @@
-//! Sockets: the standard library's, non-blocking, with io_uring's poll to wait for readiness.
+//! Sockets: the standard library's, non-blocking, with `readiness` to wait for.
 //!
 //! Not glommio's `TcpStream`: reading and writing take `&mut self` there, and one task reads while another writes. The
-//! system calls are the same ones (glommio too tries `recv` or `sendmsg` first and polls when they would block).
+//! system calls are the same ones (glommio too tries `recv` or `sendmsg` first and waits when they would block).
 
 use super::super::{clock::timeout, task};
-use ::glommio::io::PollableFd;
+use super::readiness::{Watched, Way};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     cell::Cell,
@@ -20,7 +20,7 @@ const BACKLOG: i32 = 4096;
 const PARTS_MAX: usize = 64;
 
 pub struct Listener {
-    inner: PollableFd<TcpListener>,
+    inner: Watched<TcpListener>,
 }
 
 impl Listener {
@@ -34,16 +34,17 @@ impl Listener {
         socket.bind(&addr.into())?;
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
-        Ok(Listener { inner: PollableFd::new(TcpListener::from(socket))? })
+        Ok(Listener { inner: Watched::new(TcpListener::from(socket))? })
     }
 
     pub async fn accept(&self) -> io::Result<Stream> {
         pause_if_due().await;
         loop {
-            match self.inner.get_ref().accept() {
+            self.inner.ready(Way::Read).await;
+            match self.inner.socket().accept() {
                 Ok((stream, peer)) => return Stream::new(stream, peer),
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => self.inner.readable().await?,
+                    io::ErrorKind::WouldBlock => self.inner.exhausted(Way::Read),
                     // The client has given up between its connect and our accept.
                     io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
                     _ => return Err(error),
@@ -53,15 +54,13 @@ impl Listener {
     }
 
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.get_ref().local_addr()
+        self.inner.socket().local_addr()
     }
 }
 
 pub struct Stream {
-    inner: PollableFd<TcpStream>,
+    inner: Watched<TcpStream>,
     peer: SocketAddr,
-    /// The last read got less than it had room for, so the next one would most likely find nothing: it polls first.
-    drained: Cell<bool>,
     closed: Cell<bool>,
 }
 
@@ -69,7 +68,7 @@ impl Stream {
     fn new(stream: TcpStream, peer: SocketAddr) -> io::Result<Stream> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
-        Ok(Stream { inner: PollableFd::new(stream)?, peer, drained: Cell::new(false), closed: Cell::new(false) })
+        Ok(Stream { inner: Watched::new(stream)?, peer, closed: Cell::new(false) })
     }
 
     pub async fn connect(addr: SocketAddr, limit: Duration) -> io::Result<Stream> {
@@ -82,11 +81,10 @@ impl Stream {
         };
         let stream = Stream::new(TcpStream::from(socket), addr)?;
         if !at_once {
-            match timeout(limit, stream.inner.writable()).await {
-                None => return Err(io::Error::new(io::ErrorKind::TimedOut, format!("{addr} does not answer within {limit:?}"))),
-                Some(ready) => ready?,
+            if timeout(limit, stream.inner.ready(Way::Write)).await.is_none() {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, format!("{addr} does not answer within {limit:?}")));
             }
-            if let Some(error) = stream.inner.get_ref().take_error()? {
+            if let Some(error) = stream.inner.socket().take_error()? {
                 return Err(error);
             }
         }
@@ -98,26 +96,26 @@ impl Stream {
     }
 
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.get_ref().local_addr()
+        self.inner.socket().local_addr()
     }
 
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         pause_if_due().await;
-        let mut socket = self.inner.get_ref();
-        if self.drained.get() && !self.closed.get() {
-            self.inner.readable().await?;
-        }
+        let mut socket = self.inner.socket();
         loop {
+            self.inner.ready(Way::Read).await;
             if self.closed.get() {
                 return Ok(0);
             }
             match socket.read(buffer) {
                 Ok(len) => {
-                    self.drained.set(len < buffer.len());
+                    if len < buffer.len() {
+                        self.inner.exhausted(Way::Read);
+                    }
                     return Ok(len);
                 }
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => self.inner.readable().await?,
+                    io::ErrorKind::WouldBlock => self.inner.exhausted(Way::Read),
                     io::ErrorKind::Interrupted => {}
                     _ => return Err(error),
                 },
@@ -154,6 +152,7 @@ impl Stream {
     /// One vectored write of `parts` without the first `skip` bytes; returns how many bytes went, at least one.
     async fn write_some(&self, parts: &[&[u8]], skip: usize) -> io::Result<usize> {
         loop {
+            self.inner.ready(Way::Write).await;
             if self.closed.get() {
                 return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the connection was closed on this side"));
             }
@@ -164,11 +163,11 @@ impl Stream {
             }
             slices[0] = IoSlice::new(&parts[0][skip..]);
             // SIGPIPE does not come: Rust's start-up code ignores it, and a broken pipe is this call's error.
-            match self.inner.get_ref().write_vectored(&slices[..count]) {
+            match self.inner.socket().write_vectored(&slices[..count]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => return Ok(written),
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => self.inner.writable().await?,
+                    io::ErrorKind::WouldBlock => self.inner.exhausted(Way::Write),
                     io::ErrorKind::Interrupted => {}
                     _ => return Err(error),
                 },
@@ -178,15 +177,15 @@ impl Stream {
 
     pub fn close(&self) {
         if !self.closed.replace(true) {
-            // Wakes both directions' polls. An error says that the connection had ended before, which is as good.
-            self.inner.get_ref().shutdown(Shutdown::Both).ok();
+            // An error says that the connection had ended before, which is as good.
+            self.inner.socket().shutdown(Shutdown::Both).ok();
+            self.inner.end();
         }
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        // A poll that the ring still holds would keep the connection open past the descriptor's end.
         self.close();
     }
 }
