@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use ringmq_shards::log::{Flush, GroupCommit, LogOptions, Resume};
+use ringmq_shards::log::{Flush, GroupCommit, LogOptions, Resume, SyncMethod};
 use ringmq_shards::types::{LogPosition, ShardId};
 
 const ENTRY_BYTES: usize = 700; // a record with a body of 500 bytes
@@ -28,6 +28,7 @@ fn measure(entries: u64, entries_per_block: u64) -> f64 {
         pending_bytes_max: 16 << 20,
         zero_ahead_bytes: 0,
         flush: Flush::Sync,
+        sync: SyncMethod::WriteThenSync,
     };
     let resume = Resume { position: LogPosition::ZERO, incarnation: 1, sequence: 0, previous_crc: 0 };
     let mut log = GroupCommit::new(options, resume);

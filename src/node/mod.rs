@@ -5,6 +5,7 @@
 //!
 //! Before: `cli`; after: `start`, which is the same in simulation.
 
+mod disk;
 mod name_server;
 #[cfg(feature = "glommio")]
 mod process;

@@ -5,14 +5,15 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use ringmq_shards::log::StoreMeta;
+use ringmq_shards::log::{StoreMeta, SyncMethod};
 use ringmq_shards::runtime::{CoreHandle, CoreSpec, abort_on_panic, launch, mesh, signals};
 use ringmq_shards::types::ShardId;
 
+use super::disk::{self, Probe};
 use super::start::{self, CorePlan, CoreReady};
 use super::stop::Stop;
 use super::store;
-use crate::config::NodeOptions;
+use crate::config::{NodeOptions, SyncChoice};
 use crate::preflight::Machine;
 use crate::preflight::banner::{self, StoreFacts};
 
@@ -27,7 +28,7 @@ pub fn run(mut options: NodeOptions) -> Result<(), String> {
     // Before any thread starts: all inherit the mask.
     signals::block().map_err(|error| format!("signals cannot be blocked: {error}"))?;
     abort_on_panic();
-    let store = if options.roles.broker { Some(open_store(&options)?) } else { None };
+    let store = if options.roles.broker { Some(open_store(&mut options)?) } else { None };
     let cores = store.map_or(1, |store| store.shards);
     if let Some(store) = store {
         options.shards = store.shards;
@@ -66,25 +67,65 @@ pub fn run(mut options: NodeOptions) -> Result<(), String> {
     join(threads)
 }
 
-/// On an executor of its own, before the cores look into the folder.
-fn open_store(options: &NodeOptions) -> Result<StoreMeta, String> {
+/// On an executor of its own, before the cores look into the folder; decides how blocks are made durable.
+fn open_store(options: &mut NodeOptions) -> Result<StoreMeta, String> {
     let (sender, receiver) = mpsc::channel();
-    let options = options.clone();
+    let own = options.clone();
     let spec = CoreSpec { name: "store".into(), cpu: None, io_memory: IO_MEMORY };
     let thread = launch(spec, move || async move {
-        let _ = sender.send(store::open_or_create(&options).await.map_err(|error| error.to_string()));
+        let opened = async {
+            let meta = store::open_or_create(&own).await.map_err(|error| error.to_string())?;
+            Ok::<_, String>((meta, decide_sync(&own).await))
+        };
+        let _ = sender.send(opened.await);
     });
     let thread = thread.map_err(|error| format!("an io_uring executor cannot be made: {error}; run `ringmq check`"))?;
     let opened = receiver.recv().map_err(|_| "the store cannot be opened".to_owned())?;
     thread.join().map_err(|_| "the store cannot be opened".to_owned())?;
-    opened
+    let (meta, sync) = opened?;
+    options.settings.sync = sync;
+    Ok(meta)
+}
+
+/// What `logSyncMethod` asks for, or what the disk is faster with.
+async fn decide_sync(options: &NodeOptions) -> SyncChoice {
+    if options.settings.sync != SyncChoice::Probe {
+        return options.settings.sync;
+    }
+    match disk::probe(&options.data_dir).await {
+        Ok(probe) => {
+            let Probe { write_then_sync, dsync } = probe;
+            tracing::info!(
+                "probed the disk: a block alone takes {:?} with write + fdatasync and {:?} with O_DSYNC; one of many takes {:?} and {:?}",
+                write_then_sync.alone,
+                dsync.alone,
+                write_then_sync.busy,
+                dsync.busy
+            );
+            match probe.faster() {
+                SyncMethod::WriteThenSync => SyncChoice::WriteThenSync,
+                SyncMethod::Dsync => SyncChoice::Dsync,
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the disk cannot be probed in {}; logSyncMethod says how blocks are made durable", options.data_dir.display());
+            SyncChoice::WriteThenSync
+        }
+    }
 }
 
 fn print_start(options: &NodeOptions, store: Option<StoreMeta>, started: &[CoreReady], elapsed: Duration) {
     let facts = StoreFacts {
         block_unit: store.map(|store| store.block_unit),
         shards: store.map_or(1, |store| store.shards),
-        sync: format!("write + fdatasync, {} in flight", options.settings.pipeline_depth.unwrap_or(start::PIPELINE_DEPTH)),
+        sync: format!(
+            "{}, {} in flight",
+            match options.settings.sync {
+                SyncChoice::Dsync => "O_DSYNC writes",
+                SyncChoice::WriteThenSync | SyncChoice::Probe => "write + fdatasync",
+            },
+            options.settings.pipeline_depth.unwrap_or(start::PIPELINE_DEPTH)
+        ),
     };
     print!("{}", banner::facts(env!("CARGO_PKG_VERSION"), &Machine::look().kernel, options, &facts));
     for (shard, ready) in started.iter().enumerate() {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use ringmq_shards::data_version::DataVersion;
 use ringmq_shards::group::{GroupViews, Limits, Members, QueueLocks};
 use ringmq_shards::log::meta::shard_dir;
-use ringmq_shards::log::{Flush, LogOptions, StoreMeta};
+use ringmq_shards::log::{Flush, LogOptions, StoreMeta, SyncMethod};
 use ringmq_shards::placement::{Placement, Routing};
 use ringmq_shards::queue::QueueLimits;
 use ringmq_shards::runtime::housekeeping::Retention;
@@ -33,13 +33,16 @@ use crate::broker::core::{Core, Identity};
 use crate::broker::registrar::Registrar;
 use crate::broker::registration::Advertised;
 use crate::broker::settings_sync;
-use crate::config::{self, NodeOptions, Settings, VIP_PORT_BELOW};
+use crate::config::{self, NodeOptions, Settings, SyncChoice, VIP_PORT_BELOW};
 use crate::net::connection::Shared;
 use crate::net::listener;
 use crate::remoting::message::id::UniqueKeys;
 
 /// The parts of the memory budget, in percent; the rest is for what is not counted.
 const TAIL_PERCENT: u64 = 50;
+/// More must be asked for: memory that is used again soon is warm, and a core that always takes fresh pages spends a third
+/// of its time on them (docs/performance.md).
+const TAIL_BYTES_AUTO: usize = 256 << 20;
 const INDEX_PERCENT: u64 = 20;
 const PAGES_PERCENT: u64 = 5;
 const NET_PERCENT: u64 = 20;
@@ -232,12 +235,20 @@ fn shard_options(id: ShardId, options: &NodeOptions, store: StoreMeta, placement
                 config::Flush::Sync => Flush::Sync,
                 config::Flush::Async => Flush::Async,
             },
+            sync: match settings.sync {
+                SyncChoice::Dsync => SyncMethod::Dsync,
+                // A probe has been decided before the cores start.
+                SyncChoice::WriteThenSync | SyncChoice::Probe => SyncMethod::WriteThenSync,
+            },
         },
         placement,
         topics: broker_config::topic_rules(settings, broker),
         groups: broker_config::group_rules(settings),
         queues: QueueLimits { index_bytes_max: part(INDEX_PERCENT) / 2, page_bytes_max: part(PAGES_PERCENT).max(1 << 20) },
-        tail_bytes_max: part(TAIL_PERCENT),
+        tail_bytes_max: match settings.tail_cache_bytes {
+            Some(bytes) => part(TAIL_PERCENT).min(usize::try_from(bytes).unwrap_or(usize::MAX)),
+            None => part(TAIL_PERCENT).min(TAIL_BYTES_AUTO),
+        },
         offsets_max: OFFSETS_MAX,
         pulls_max: PULLS_MAX,
     }

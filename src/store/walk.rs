@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use ringmq_shards::log::meta::FILE_NAME;
-use ringmq_shards::log::{BlockHeader, Flush, Found, HEADER_BYTES, LogOptions, Scan, StoreMeta, Verdict, segment};
+use ringmq_shards::log::{BlockHeader, Flush, Found, HEADER_BYTES, LogOptions, Scan, StoreMeta, SyncMethod, Verdict, segment};
 use ringmq_shards::types::{LogPosition, ShardId};
 
 /// What one read asks for.
@@ -46,6 +46,7 @@ impl ShardLog {
             pending_bytes_max: 0,
             zero_ahead_bytes: 0,
             flush: Flush::Sync,
+            sync: SyncMethod::WriteThenSync,
         };
         Ok(ShardLog { options, segments })
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ringmq::config::{Advertised, BROKER, Layers, NAMESRV, NamesrvSettings, NodeOptions, Roles, Settings};
+use ringmq::config::{Advertised, BROKER, Layers, NAMESRV, NamesrvSettings, NodeOptions, Roles, Settings, SyncChoice};
 use ringmq::node::start::{self, CorePlan, CoreReady};
 use ringmq::node::stop::Stop;
 use ringmq::node::store;
@@ -20,11 +20,12 @@ const NAMESRV_PORT: u16 = 9_876;
 pub const BODY_BYTES_MAX: usize = 64 << 10;
 
 /// Node options as `ringmq serve` would make them, but for segments smaller than it lets anybody choose.
-pub fn options(address: IpAddr, shards: u16, segment_bytes: u64, pipeline_depth: usize) -> NodeOptions {
+pub fn options(address: IpAddr, shards: u16, segment_bytes: u64, pipeline_depth: usize, sync: SyncChoice) -> NodeOptions {
     let mut settings = Settings::from_values(Layers::new(&BROKER).finish().expect("defaults are valid"));
     settings.segment_bytes = segment_bytes;
     settings.message_bytes_max = BODY_BYTES_MAX;
     settings.pipeline_depth = Some(pipeline_depth);
+    settings.sync = sync;
     let namesrv_settings = NamesrvSettings::from_values(Layers::new(&NAMESRV).finish().expect("defaults are valid"));
     let any = |port| SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
     NodeOptions {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringmq::config::NodeOptions;
+use ringmq::config::{NodeOptions, SyncChoice};
 use ringmq_shards::runtime::sim::{CrashKind, MachineId, World};
 use ringmq_shards::runtime::sleep;
 
@@ -52,7 +52,8 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
     let shards = choice.shards.unwrap_or([1, 2, 4][(world.random() % 3) as usize]);
     let segment_bytes = [1 << 20, 2 << 20, 16 << 20][(world.random() % 3) as usize];
     let pipeline_depth = 1 + (world.random() % 4) as usize;
-    let options = node::options(world.address(machine), shards, segment_bytes, pipeline_depth);
+    let sync = [SyncChoice::WriteThenSync, SyncChoice::Dsync][(world.random() % 2) as usize];
+    let options = node::options(world.address(machine), shards, segment_bytes, pipeline_depth, sync);
     if world.random().is_multiple_of(4) {
         world.disk_sector(machine, 4096);
     }
@@ -74,7 +75,7 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
         outcome: Outcome::default(),
         eio: false,
     };
-    story.say(&format!("{shards} shards, segments of {segment_bytes}, depth {pipeline_depth}, bodies to {largest}"));
+    story.say(&format!("{shards} shards, segments of {segment_bytes}, depth {pipeline_depth}, {sync:?}, bodies to {largest}"));
     world.run(story.tell());
     let mut outcome = story.outcome;
     let ledger = shared.ledger.borrow();

@@ -262,12 +262,11 @@ impl GroupCommit {
         let header = self.header(BlockKind::Data, &open.buffer.as_slice()[HEADER_BYTES..open.len], open.entries);
         assert!(header.position == open.position, "blocks follow each other");
         let crc = header.encode(open.buffer.as_mut_slice());
-        // The tail cache keeps blocks: one that is half empty moves into memory of its own size.
-        let standard = open.buffer.len() == self.options.block_bytes_max;
-        let buffer = if standard && block_bytes <= self.options.block_bytes_max / 2 {
-            let mut exact = Buffer::new(block_bytes);
-            exact.as_mut_slice()[..open.len].copy_from_slice(&open.buffer.as_slice()[..open.len]);
-            open.buffer.as_mut_slice()[..open.len].fill(0);
+        open.buffer.as_mut_slice()[open.len..block_bytes].fill(0);
+        // The tail cache keeps blocks for long, so each gets memory of its own size; the one that is filled stays warm and
+        // serves the next. The copy costs less than the page faults of a fresh buffer of the largest size.
+        let buffer = if open.buffer.len() == self.options.block_bytes_max {
+            let exact = Buffer::copy_of(&open.buffer.as_slice()[..block_bytes]);
             self.spare = Some(open.buffer);
             exact
         } else {

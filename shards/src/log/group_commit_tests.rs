@@ -1,4 +1,5 @@
 use super::*;
+use crate::log::SyncMethod;
 use crate::types::ShardId;
 
 const UNIT: u64 = 4096;
@@ -15,6 +16,7 @@ fn options() -> LogOptions {
         pending_bytes_max: 8 * UNIT as usize,
         zero_ahead_bytes: 0,
         flush: Flush::Sync,
+        sync: SyncMethod::WriteThenSync,
     }
 }
 

@@ -37,6 +37,16 @@ pub struct LogOptions {
     /// How far ahead of the writer the segment is filled with zeroes.
     pub zero_ahead_bytes: u64,
     pub flush: Flush,
+    pub sync: SyncMethod,
+}
+
+/// How a block becomes durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncMethod {
+    /// A write, then an fdatasync.
+    WriteThenSync,
+    /// One write that is durable when it returns (O_DSYNC).
+    Dsync,
 }
 
 impl LogOptions {

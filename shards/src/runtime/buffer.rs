@@ -34,6 +34,16 @@ impl Buffer {
         Buffer::on_heap(len)
     }
 
+    pub fn copy_of(bytes: &[u8]) -> Buffer {
+        #[cfg(feature = "glommio")]
+        if !bytes.is_empty() && backend() == Backend::Glommio {
+            return Buffer { memory: Memory::Direct(DirectMemory::Ours(DirectMemory::copy_of(bytes))) };
+        }
+        let mut buffer = Buffer::on_heap(bytes.len());
+        buffer.as_mut_slice().copy_from_slice(bytes);
+        buffer
+    }
+
     fn on_heap(len: usize) -> Buffer {
         let bytes = vec![0; len + ADDRESS_ALIGNMENT];
         let start = bytes.as_ptr().align_offset(ADDRESS_ALIGNMENT);

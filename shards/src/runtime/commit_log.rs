@@ -10,13 +10,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::Signal;
 use super::{Buffer, File, Lane, Open, fs, sleep, spawn, uptime};
-use crate::log::{BlockWrite, LogOptions, WriteId, segment};
+use crate::log::{BlockWrite, LogOptions, SyncMethod, WriteId, segment};
 use crate::shard::DiskFull;
 use crate::types::{LogPosition, Millis};
 
@@ -104,8 +104,10 @@ impl CommitLog {
 
     /// Starts the log's tasks.
     pub fn run(self: &Rc<Self>, owner: Rc<dyn LogOwner>) {
-        let (log, own) = (self.clone(), owner.clone());
-        let _detached = spawn(Lane::Commit, async move { log.write_blocks(own).await });
+        for _ in 0..self.options.pipeline_depth {
+            let (log, own) = (self.clone(), owner.clone());
+            let _detached = spawn(Lane::Commit, async move { log.write_blocks(own).await });
+        }
         let (log, own) = (self.clone(), owner.clone());
         let _detached = spawn(Lane::Background, async move { log.prepare_segments(own).await });
         let (log, own) = (self.clone(), owner.clone());
@@ -114,17 +116,17 @@ impl CommitLog {
         let _detached = spawn(Lane::Background, async move { log.mark_when_idle(owner).await });
     }
 
+    /// One of the pipeline's writers: takes the next block when it has written one.
     async fn write_blocks(self: Rc<Self>, owner: Rc<dyn LogOwner>) {
         loop {
-            while let Some(write) = owner.next_write() {
-                let (log, owner) = (self.clone(), owner.clone());
-                let _detached = spawn(Lane::Commit, async move { log.write_block(write, owner).await });
+            match owner.next_write() {
+                Some(write) => self.write_block(write, &*owner).await,
+                None => self.work.wait().await,
             }
-            self.work.wait().await;
         }
     }
 
-    async fn write_block(self: Rc<Self>, write: BlockWrite, owner: Rc<dyn LogOwner>) {
+    async fn write_block(&self, write: BlockWrite, owner: &dyn LogOwner) {
         self.last_write.set(uptime());
         let first = self.options.segment_of(write.position);
         let started = uptime();
@@ -143,7 +145,6 @@ impl CommitLog {
                 owner.failed(format!("writing {} at position {} failed: {error}", path.display(), write.position));
             }
         }
-        self.work.raise();
         self.done.raise();
     }
 
@@ -153,7 +154,10 @@ impl CommitLog {
         let file = self.segments.borrow().get(&first).and_then(|segment| segment.file.clone());
         let file = file.expect("blocks go into segments that are ready");
         file.write_at(&write.buffer, write.position.since(first)).await?;
-        file.sync().await
+        match self.options.sync {
+            SyncMethod::WriteThenSync => file.sync().await,
+            SyncMethod::Dsync => Ok(()),
+        }
     }
 
     /// Keeps the segment after the current one ready.
@@ -198,7 +202,7 @@ impl CommitLog {
         if fs::exists(&path) {
             fs::remove(&path)?;
         }
-        let file = File::open(&path, Open::CreateNew).await?;
+        let file = open_segment(&self.options, &path, Open::CreateNew).await?;
         let made = async {
             file.allocate(self.options.segment_bytes).await?;
             if !file.try_lock()? {
@@ -329,6 +333,14 @@ impl CommitLog {
         fs::remove(&self.path(first))?;
         self.segments.borrow_mut().remove(&first);
         fs::sync_dir(&self.options.dir)
+    }
+}
+
+/// Opens a segment that will be written, in the way its blocks become durable.
+pub(super) async fn open_segment(options: &LogOptions, path: &Path, how: Open) -> std::io::Result<File> {
+    match options.sync {
+        SyncMethod::WriteThenSync => File::open(path, how).await,
+        SyncMethod::Dsync => File::open_dsync(path, how).await,
     }
 }
 

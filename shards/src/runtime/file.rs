@@ -35,9 +35,9 @@ impl File {
         File::open_as(path, how, false).await
     }
 
-    /// Opens an existing file so that every write is durable when it returns (O_DSYNC).
-    pub async fn open_dsync(path: &Path) -> io::Result<File> {
-        File::open_as(path, Open::ReadWrite, true).await
+    /// Opens a file so that every write is durable when it returns (O_DSYNC).
+    pub async fn open_dsync(path: &Path, how: Open) -> io::Result<File> {
+        File::open_as(path, how, true).await
     }
 
     async fn open_as(path: &Path, how: Open, dsync: bool) -> io::Result<File> {
