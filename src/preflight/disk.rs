@@ -5,15 +5,17 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{Check, sys};
+use ringmq_shards::runtime::fs::{self, Usage};
+
+use super::Check;
 use crate::config::{Flush, NodeOptions};
 
 pub(super) fn checks(options: &NodeOptions) -> Vec<Check> {
     let folder = nearest(&options.data_dir);
     let mut checks = vec![folder_check(&options.data_dir, &folder), direct(&folder, options.settings.flush)];
     checks.extend(blocks(&folder));
-    match sys::space(&folder) {
-        Ok((total, available)) => checks.push(space(options, total, available)),
+    match fs::usage(&folder) {
+        Ok(usage) => checks.push(space(options, usage)),
         Err(error) => checks.push(Check::fail("disk space", format!("{}: {error}", folder.display()), "df -h")),
     }
     checks
@@ -108,10 +110,10 @@ fn blocks(folder: &Path) -> Option<Check> {
     Some(Check::ok("block size", format!("{logical} logical, {physical} physical; the store writes {unit}")))
 }
 
-fn space(options: &NodeOptions, total: u64, available: u64) -> Check {
+fn space(options: &NodeOptions, usage: Usage) -> Check {
     let name = "disk space";
     let settings = &options.settings;
-    let used = 100 - available * 100 / total.max(1);
+    let (Usage { total, available }, used) = (usage, u64::from(usage.used_percent()));
     let shards = if super::store::exists(&options.data_dir) { 1 } else { u64::from(options.shards) };
     let needed = settings.segment_bytes * shards;
     let found = format!("{} MiB free of {} MiB, {used} % used", available >> 20, total >> 20);

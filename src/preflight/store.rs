@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Check;
 use crate::config::NodeOptions;
@@ -44,6 +45,9 @@ pub fn existing(dir: &Path) -> Result<Option<ExistingStore>, String> {
     }
 }
 
+const LOCK_RETRIES: u32 = 120;
+const LOCK_REST: Duration = Duration::from_millis(25);
+
 pub(super) fn checks(options: &NodeOptions) -> Vec<Check> {
     let dir = &options.data_dir;
     let mut checks = Vec::new();
@@ -58,7 +62,7 @@ pub(super) fn checks(options: &NodeOptions) -> Vec<Check> {
         Ok(None) => Check::ok("store", format!("new, {} shard(s)", options.shards)),
         Ok(Some(existing)) => judge(existing, options.shards_explicit.then_some(options.shards), options.routing),
     });
-    if let Some((file, owner)) = locked(dir) {
+    if let Some((file, owner)) = locked_for_long(dir) {
         let owner = owner.map_or("another process".to_string(), |pid| format!("process {pid}"));
         let fix = format!("sh scripts/mqshutdown broker   # or: fuser -v {}", file.display());
         checks.push(Check::fail("store lock", format!("{} is held by {owner}", file.display()), fix));
@@ -94,6 +98,15 @@ fn judge(existing: ExistingStore, wanted_shards: Option<u16>, routing: Routing) 
 /// RocketMQ's folders, and no `store.meta`.
 fn is_java_store(dir: &Path) -> bool {
     !exists(dir) && dir.join("commitlog").is_dir() && (dir.join("consumequeue").is_dir() || dir.join("checkpoint").is_file())
+}
+
+/// A node that was killed a moment ago still holds its locks while the kernel ends its writes.
+fn locked_for_long(dir: &Path) -> Option<(PathBuf, Option<u32>)> {
+    for _ in 0..LOCK_RETRIES {
+        locked(dir)?;
+        std::thread::sleep(LOCK_REST);
+    }
+    locked(dir)
 }
 
 /// The first segment that somebody has locked, with the owner's process id where the kernel tells it.

@@ -1,10 +1,8 @@
 //! The system calls that the standard library lacks; the only `unsafe` of this package's start.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use crate::config::Candidate;
 
@@ -19,21 +17,6 @@ pub fn try_io_uring() -> io::Result<()> {
     // SAFETY: a descriptor that this function was just given and nobody else knows.
     unsafe { libc::close(fd as libc::c_int) };
     Ok(())
-}
-
-/// Bytes of the file system at `path`: (total, available to this user).
-pub fn space(path: &Path) -> io::Result<(u64, u64)> {
-    let path = CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other)?;
-    let mut stat = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
-    // SAFETY: a NUL-terminated path and room for one struct statvfs, which all-zero bytes are a valid value of.
-    let stat = unsafe {
-        match libc::statvfs(path.as_ptr(), stat.as_mut_ptr()) {
-            0 => stat.assume_init(),
-            _ => return Err(io::Error::last_os_error()),
-        }
-    };
-    let unit = stat.f_frsize as u64;
-    Ok((stat.f_blocks as u64 * unit, stat.f_bavail as u64 * unit))
 }
 
 /// Sets a resource's soft limit to its hard limit.
@@ -92,14 +75,6 @@ pub fn interfaces() -> Vec<Candidate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_root_file_system_has_a_size() {
-        let (total, available) = space(Path::new("/")).expect("statvfs of /");
-        assert!(total > 0);
-        assert!(available <= total);
-        assert!(space(Path::new("/no/such/folder")).is_err());
-    }
 
     #[test]
     fn interfaces_are_not_loopback() {

@@ -20,6 +20,7 @@ use super::glommio;
 /// Space on the file system of a path, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
+    /// What is used and what is free; less than the device where blocks are kept for others.
     pub total: u64,
     /// What is free for a user without privileges.
     pub available: u64,

@@ -28,7 +28,9 @@ pub(super) fn disk_space(path: &Path) -> io::Result<(u64, u64)> {
     }
     // SAFETY: statvfs has succeeded and so has filled the structure.
     let found = unsafe { found.assume_init() };
-    Ok((found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize))
+    // Like df and RocketMQ: blocks that are kept for others (root, a quota) are neither used nor free.
+    let used = found.f_blocks.saturating_sub(found.f_bfree);
+    Ok(((used + found.f_bavail) * found.f_frsize, found.f_bavail * found.f_frsize))
 }
 
 /// The file system's magic number (`TMPFS_MAGIC`, ...).
