@@ -7,7 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use ringmq_shards::data_version::DataVersion;
@@ -192,23 +192,26 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
         changes_turn: Default::default(),
         registrar: RefCell::default(),
     });
-    live.observe(Rc::new(Acknowledger(core.clone())));
+    live.observe(Rc::new(Acknowledger(Rc::downgrade(&core))));
     Ok((core, recovery))
 }
 
 /// Answers clients when the log says so.
-struct Acknowledger(Rc<Core>);
+/// Weak, because the shard that calls it is a part of the core.
+struct Acknowledger(Weak<Core>);
 
 impl Observer for Acknowledger {
     fn acknowledged(&self, position: LogPosition) {
-        self.0.acks.durable(&self.0, position);
-        self.0.arrivals.retry(&self.0);
+        let Some(core) = self.0.upgrade() else { return };
+        core.acks.durable(&core, position);
+        core.arrivals.retry(&core);
     }
 
     fn failed(&self, error: &AppendError) {
-        self.0.acks.failed(&self.0, error);
-        self.0.arrivals.retry(&self.0);
-        if let Some(registrar) = &*self.0.registrar.borrow() {
+        let Some(core) = self.0.upgrade() else { return };
+        core.acks.failed(&core, error);
+        core.arrivals.retry(&core);
+        if let Some(registrar) = &*core.registrar.borrow() {
             // Producers are to go elsewhere; what is on disk can still be read.
             registrar.readvertise(|advertised| advertised.permission = Perm::READ);
         }

@@ -9,7 +9,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use super::commit_log::{CommitLog, LogOwner};
@@ -47,7 +47,8 @@ pub struct LiveShard {
     changed: RefCell<Vec<Visible>>,
     pub(super) pulls: RefCell<Pulls>,
     pub(super) indexes: IndexFiles,
-    housekeeping: RefCell<Option<Rc<Housekeeping>>>,
+    /// Its own tasks keep it alive: it holds the shard, and a circle would never be freed.
+    housekeeping: RefCell<Weak<Housekeeping>>,
 }
 
 struct Waiting {
@@ -69,7 +70,7 @@ impl LiveShard {
             indexes: IndexFiles::default(),
             housekeeping: RefCell::default(),
         });
-        *live.housekeeping.borrow_mut() = Some(Housekeeping::start(&live, snapshot_at));
+        *live.housekeeping.borrow_mut() = Rc::downgrade(&Housekeeping::start(&live, snapshot_at));
         live.log.run(live.clone());
         let offsets = live.clone();
         let _detached = spawn(Lane::Background, async move {
@@ -268,14 +269,14 @@ impl LiveShard {
 
     /// Deletes what has expired from now on.
     pub fn retain(&self, retention: impl Fn() -> Retention + 'static) {
-        let housekeeping = self.housekeeping.borrow().clone();
+        let housekeeping = self.housekeeping.borrow().upgrade();
         housekeeping.expect("started with the shard").retain(retention);
     }
 
     /// Writes all there is and a mark; nothing may be appended any more.
     pub async fn stop(self: &Rc<Self>) {
         self.log_offsets();
-        let housekeeping = self.housekeeping.borrow().clone();
+        let housekeeping = self.housekeeping.borrow().upgrade();
         if let Some(housekeeping) = housekeeping
             && let Err(error) = housekeeping.snapshot().await
         {
