@@ -19,9 +19,9 @@ use crate::snapshot::{FILE_NAME, Section, SnapshotHead, SnapshotWriter};
 use crate::types::LogPosition;
 
 const LOOK: Duration = Duration::from_millis(100);
-/// A snapshot is made after so much log, or at a stop.
+/// A snapshot is made after so much log, when a segment is sealed, and at a stop.
 const SNAPSHOT_LOG_BYTES: u64 = 128 << 20;
-/// And not more often than this.
+/// And not more often than this, unless the next start would replay more than two segments.
 const SNAPSHOT_REST: Duration = Duration::from_secs(5);
 const SLICE_BYTES: usize = 256 * 1024;
 
@@ -47,7 +47,8 @@ pub struct Retention {
 pub struct Housekeeping {
     live: Rc<LiveShard>,
     snapshot_at: Cell<LogPosition>,
-    snapshot_time: Cell<Duration>,
+    /// When this process made its last one.
+    snapshot_time: Cell<Option<Duration>>,
     /// What the snapshot on disk replays from: nothing from here on may be deleted.
     replay_from: Cell<LogPosition>,
     /// Sealing, snapshots and deletions are never under way at the same time: a snapshot must not see half of a seal.
@@ -66,13 +67,13 @@ impl Drop for Turn<'_> {
 }
 
 impl Housekeeping {
-    /// Starts the tasks. `snapshot_at`: the position of the snapshot that was loaded.
-    pub(super) fn start(live: &Rc<LiveShard>, snapshot_at: LogPosition) -> Rc<Housekeeping> {
+    /// Starts the tasks. `loaded`: the position of the snapshot that was loaded, and what it replays from.
+    pub(super) fn start(live: &Rc<LiveShard>, loaded: (LogPosition, LogPosition)) -> Rc<Housekeeping> {
         let keeping = Rc::new(Housekeeping {
             live: live.clone(),
-            snapshot_at: Cell::new(snapshot_at),
-            snapshot_time: Cell::new(uptime()),
-            replay_from: Cell::new(LogPosition::ZERO),
+            snapshot_at: Cell::new(loaded.0),
+            snapshot_time: Cell::new(None),
+            replay_from: Cell::new(loaded.1),
             busy: Cell::new(false),
             free: Signal::new(),
         });
@@ -104,9 +105,15 @@ impl Housekeeping {
                 }
                 self.live.room_raised();
             }
-            let grown = self.live.state.borrow().log.appended().0 - self.snapshot_at.get().0;
-            let rested = uptime().saturating_sub(self.snapshot_time.get()) >= SNAPSHOT_REST;
-            if (sealing || grown >= SNAPSHOT_LOG_BYTES) && rested {
+            let (appended, could_replay_from) = {
+                let state = self.live.state.borrow();
+                (state.log.appended(), state.queues.replay_from())
+            };
+            let due = sealing || appended.since(self.snapshot_at.get()) >= SNAPSHOT_LOG_BYTES;
+            let rested = self.snapshot_time.get().is_none_or(|made| uptime().saturating_sub(made) >= SNAPSHOT_REST);
+            let long_replay = appended.since(self.replay_from.get()) >= 2 * self.live.log.options.segment_bytes
+                && could_replay_from > self.replay_from.get();
+            if long_replay || (due && rested) {
                 self.snapshot_or_say().await;
             }
         }
@@ -126,7 +133,7 @@ impl Housekeeping {
 
     async fn snapshot_in_turn(&self) -> std::io::Result<()> {
         let live = &self.live;
-        self.snapshot_time.set(uptime());
+        self.snapshot_time.set(Some(uptime()));
         let (mut writer, position, replay_from) = {
             let state = live.state.borrow();
             if state.log.poisoned().is_some() {

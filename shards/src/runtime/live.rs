@@ -57,8 +57,8 @@ struct Waiting {
 }
 
 impl LiveShard {
-    /// Starts the log's tasks and this shard's own.
-    pub(super) fn start(state: Shard, log: CommitLog, snapshot_at: LogPosition, pulls_max: usize) -> Rc<LiveShard> {
+    /// Starts the log's tasks and this shard's own. `loaded`: the position of the snapshot, and what it replays from.
+    pub(super) fn start(state: Shard, log: CommitLog, loaded: (LogPosition, LogPosition), pulls_max: usize) -> Rc<LiveShard> {
         let live = Rc::new(LiveShard {
             state: RefCell::new(state),
             log: Rc::new(log),
@@ -70,7 +70,7 @@ impl LiveShard {
             indexes: IndexFiles::default(),
             housekeeping: RefCell::default(),
         });
-        *live.housekeeping.borrow_mut() = Rc::downgrade(&Housekeeping::start(&live, snapshot_at));
+        *live.housekeeping.borrow_mut() = Rc::downgrade(&Housekeeping::start(&live, loaded));
         live.log.run(live.clone());
         let offsets = live.clone();
         let _detached = spawn(Lane::Background, async move {

@@ -92,7 +92,8 @@ pub async fn open(options: ShardOptions) -> Result<(Rc<LiveShard>, Recovery), St
         no_next_segment: None,
         scratch: Vec::new(),
     };
-    Ok((LiveShard::start(shard, opened.log, restoring.position, options.pulls_max), opened.recovery))
+    let loaded = (restoring.position, restoring.replay_from);
+    Ok((LiveShard::start(shard, opened.log, loaded, options.pulls_max), opened.recovery))
 }
 
 impl<'o> Restoring<'o> {
