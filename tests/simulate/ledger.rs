@@ -104,7 +104,12 @@ impl Ledger {
         };
         assert_eq!(message.queue, queue, "message {number} lies in a queue that it was not sent to, at {offset}");
         assert_ne!(message.known, Known::Refused, "message {number} was refused, but {queue:?} has it at {offset}");
-        assert!(body == self.body(number).as_slice(), "message {number} has other bytes at {offset} of {queue:?}");
+        let sent = self.body(number);
+        if body != sent.as_slice() {
+            let differs = body.iter().zip(&sent).position(|(found, sent)| found != sent);
+            let (found, sent) = (body.len(), sent.len());
+            panic!("message {number} has other bytes at {offset} of {queue:?}: {found} bytes instead of {sent}, from byte {differs:?} on");
+        }
         self.bind(queue, offset, number, "pulled");
     }
 
