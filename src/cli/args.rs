@@ -161,10 +161,10 @@ pub struct Send {
     #[arg(long)]
     pub tag: Option<String>,
     /// Send it so many times and print a summary of latencies.
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub count: u64,
     /// A name server: host:port.
-    #[arg(long, value_name = "ADDRESS", env = "NAMESRV_ADDR", default_value = "127.0.0.1:9876")]
+    #[arg(short = 'n', long, value_name = "ADDRESS", env = "NAMESRV_ADDR", default_value = "127.0.0.1:9876")]
     pub namesrv: String,
 }
 
@@ -182,7 +182,7 @@ pub struct Tail {
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
     /// A name server: host:port.
-    #[arg(long, value_name = "ADDRESS", env = "NAMESRV_ADDR", default_value = "127.0.0.1:9876")]
+    #[arg(short = 'n', long, value_name = "ADDRESS", env = "NAMESRV_ADDR", default_value = "127.0.0.1:9876")]
     pub namesrv: String,
 }
 
@@ -220,7 +220,7 @@ const SEND_EXAMPLES: &str = "\
 Examples:
   ringmq send TopicTest 'hello'
   ringmq send TopicTest 'paid' --key order-17 --tag paid
-  ringmq send TopicTest 'x' -n 10000        # with latencies";
+  ringmq send TopicTest 'x' --count 10000   # with latencies";
 
 const TAIL_EXAMPLES: &str = "\
 Examples:
@@ -251,11 +251,12 @@ mod tests {
             "ringmq namesrv -p",
             "ringmq serve --data d --set a=b --set c=d --cores 0-1 --shards 2",
             "ringmq store dump d --shard 1 --from 4096 --count 3",
-            "ringmq tail T --from first --count 2",
+            "ringmq tail T --from first --count 2 -n 10.0.0.1:9876",
+            "ringmq send T body --key k --tag t -n 10.0.0.1:9876",
         ] {
             let parsed = Args::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
         }
-        assert!(Args::try_parse_from(["ringmq", "send", "T", "b", "-n", "0"]).is_err());
+        assert!(Args::try_parse_from(["ringmq", "send", "T", "b", "--count", "0"]).is_err());
     }
 }

@@ -35,7 +35,17 @@ pub struct Node {
 }
 
 impl Node {
+    /// In a temporary folder.
     pub fn start(arguments: &[&str]) -> Node {
+        Node::start_with(None, arguments)
+    }
+
+    /// With its store in a folder of the caller's.
+    pub fn start_in(data: &Path, arguments: &[&str]) -> Node {
+        Node::start_with(Some(data), arguments)
+    }
+
+    fn start_with(data: Option<&Path>, arguments: &[&str]) -> Node {
         static NODES: AtomicU16 = AtomicU16::new(0);
         let number = NODES.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("ringmq-test-{}-{number}", std::process::id()));
@@ -44,7 +54,7 @@ impl Node {
         let log = std::fs::File::create(folder.join("log")).expect("the log's file");
         let mut child = Command::new(env!("CARGO_BIN_EXE_ringmq"))
             .args(["serve", "--data"])
-            .arg(folder.join("data"))
+            .arg(data.map_or(folder.join("data"), Path::to_owned))
             .args(["--namesrv-port", &namesrv_port.to_string(), "--broker-port", &broker_port.to_string()])
             .args(["--set", "brokerIP1=127.0.0.1", "--set", "mappedFileSizeCommitLog=16MiB"])
             .args(arguments)

@@ -370,7 +370,8 @@ impl Inner {
                         bytes_arrived += bytes.len();
                         if state.closed {
                             answer_with_reset = true;
-                        } else {
+                        } else if !state.reset {
+                            // What was sent before the sender heard of a reset is lost, not delivered behind a hole.
                             state.inbox.extend(bytes);
                         }
                     }
