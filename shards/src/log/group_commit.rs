@@ -402,6 +402,11 @@ impl GroupCommit {
         if seal && position >= self.ready_to {
             return false;
         }
+        // Crash scenario: zeroes are under way to the next segment and the disk is slow, so the log looks idle. A mark placed
+        // there would be overwritten, and its hole taken for damage by the next start.
+        if self.fence.is_some_and(|fence| position.0 + u64::from(self.options.block_unit) > fence.0) {
+            return false;
+        }
         if seal {
             self.push_empty(BlockKind::Seal);
             self.next_block = position;

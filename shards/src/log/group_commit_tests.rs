@@ -152,6 +152,18 @@ fn an_idle_log_is_marked_once() {
 }
 
 #[test]
+fn a_mark_waits_behind_the_fence() {
+    let mut log = log(options());
+    put(&mut log, 10);
+    let write = log.next_write().expect("a write");
+    log.synced(write.id);
+    log.set_fence(Some(log.free_from()));
+    assert!(!log.mark(), "zeroes are on their way to its place");
+    log.set_fence(None);
+    assert!(log.mark());
+}
+
+#[test]
 fn an_asynchronous_log_acknowledges_from_memory() {
     let mut log = log(LogOptions { flush: Flush::Async, ..options() });
     put(&mut log, 10);
