@@ -94,18 +94,11 @@ fn check(core: &Rc<Core>, request: &SendMessage<'_>, body: &[u8]) -> Result<Chec
 
 /// What of the message itself would make the store refuse it.
 fn check_message(core: &Core, request: &SendMessage<'_>, body: &[u8]) -> Result<(), Refusal> {
-    let body_bytes_max = core.settings.borrow().message_bytes_max;
     if body.is_empty() {
         return Err(Refusal::new(ResponseCode::SystemError, "the message has no body; send at least one byte".into()));
     }
-    if body.len() > body_bytes_max || request.properties.len() > PROPERTIES_BYTES_MAX {
-        return Err(Refusal::new(
-            ResponseCode::MessageIllegal,
-            format!(
-                "the message is illegal, maybe msg body or properties length not matched. msg body length limit {body_bytes_max}B, \
-                 msg properties length limit 32KB."
-            ),
-        ));
+    if body.len() > core.settings.borrow().message_bytes_max || request.properties.len() > PROPERTIES_BYTES_MAX {
+        return Err(illegal(core));
     }
     if let Some(why) = properties::unserved(request.properties.as_bytes()) {
         return Err(Refusal::new(ResponseCode::MessageIllegal, why.into()));
@@ -117,6 +110,18 @@ fn check_message(core: &Core, request: &SendMessage<'_>, body: &[u8]) -> Result<
         ));
     }
     Ok(())
+}
+
+/// The original's words for a message that its store does not take, whatever of it is wrong.
+fn illegal(core: &Core) -> Refusal {
+    let body_bytes_max = core.settings.borrow().message_bytes_max;
+    Refusal::new(
+        ResponseCode::MessageIllegal,
+        format!(
+            "the message is illegal, maybe msg body or properties length not matched. msg body length limit {body_bytes_max}B, \
+             msg properties length limit 32KB."
+        ),
+    )
 }
 
 fn append(
@@ -152,8 +157,8 @@ fn append(
         let added = if given.is_some() { &added[..3] } else { &added };
         properties::compose(sent, added, &mut composed);
         if composed.len() > PROPERTIES_BYTES_MAX {
-            // Only what the broker adds is over the limit: the client's own properties are kept as they came.
-            properties::compose(sent, &[], &mut composed);
+            // As the original: what the broker adds counts too, and a message without it would be no message of this broker.
+            return refuse(core, connection, frame.encoding, header, illegal(core));
         }
     }
     let message = NewMessage {
