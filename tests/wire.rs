@@ -33,6 +33,7 @@ fn speak(arguments: &[&str]) {
     let node = Node::start(arguments);
     let mut client = node.broker();
     sends(&mut client);
+    sends_refused(&mut client);
     send_batch(&mut client);
     pulls(&mut client);
     long_polls(&mut client, node.broker_port);
@@ -73,6 +74,21 @@ fn sends(client: &mut Client) {
         assert_eq!(answer.body, b"");
         assert_eq!(sent(client, &send_v2(encoding, 71, TOPIC, 0, b"short names")), 2 * place as i64 + 1);
     }
+}
+
+/// What a store cannot keep as it is, or a consumer would read wrongly.
+fn sends_refused(client: &mut Client) {
+    let refused = |client: &mut Client, field: &str, value: String| {
+        let mut request = send_v2(Encoding::Json, 72, TOPIC, 0, b"refused");
+        request.fields.retain(|(name, _)| name != field);
+        let answer = client.call(&request.field(field, value));
+        assert_eq!(answer.code, 13, "{answer:?}");
+        assert!(answer.remark.starts_with("the message is illegal, maybe msg body or properties length"), "{answer:?}");
+    };
+    // Short enough as sent, too long with what the broker adds.
+    refused(client, "i", format!("x\u{1}{}\u{2}", "y".repeat(32_764)));
+    let inner_batch = 0x80;
+    refused(client, "f", inner_batch.to_string());
 }
 
 /// A batch's body: length, magic, checksum, flag, body, properties of each.

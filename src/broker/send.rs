@@ -22,6 +22,7 @@ use crate::net::{Connection, Flow};
 use crate::remoting::code::ResponseCode;
 use crate::remoting::message::properties::{PROPERTIES_BYTES_MAX, get as find, name};
 use crate::remoting::request::send::SendMessage;
+use crate::remoting::sysflag::message as flag;
 use crate::remoting::{Encoding, Frame, Header};
 
 /// What the checks have found.
@@ -98,6 +99,11 @@ fn check_message(core: &Core, request: &SendMessage<'_>, body: &[u8]) -> Result<
         return Err(Refusal::new(ResponseCode::SystemError, "the message has no body; send at least one byte".into()));
     }
     if body.len() > core.settings.borrow().message_bytes_max || request.properties.len() > PROPERTIES_BYTES_MAX {
+        return Err(illegal(core));
+    }
+    // A whole batch stored as one record belongs to a queue of type BatchCQ, which no topic here has; a consumer would
+    // take its body apart.
+    if request.sys_flag & flag::INNER_BATCH != 0 {
         return Err(illegal(core));
     }
     if let Some(why) = properties::unserved(request.properties.as_bytes()) {
