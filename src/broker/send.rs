@@ -6,6 +6,7 @@
 //! The order of checks is the original's (remoting-protocol §5, code 10).
 //! Before: `broker::dispatch`; after: `shards::placement`, `shards::shard`, and `broker::crossing` for another core's queue.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use ringmq_shards::record::NewMessage;
@@ -47,7 +48,7 @@ fn serve(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header
         Ok(request) => request,
         Err(bad) => return refuse(core, connection, frame.encoding, header, Refusal::from(bad)),
     };
-    match check(core, &request, frame.body) {
+    match check(core, connection.peer, &request, frame.body) {
         Ok(Checked::Ready { queue_id }) => append(core, connection, frame, header, &request, queue_id),
         Ok(Checked::UnknownTopic) => {
             create_then_send(core, connection, frame, &request);
@@ -57,7 +58,7 @@ fn serve(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header
     }
 }
 
-fn check(core: &Rc<Core>, request: &SendMessage<'_>, body: &[u8]) -> Result<Checked, Refusal> {
+fn check(core: &Rc<Core>, peer: SocketAddr, request: &SendMessage<'_>, body: &[u8]) -> Result<Checked, Refusal> {
     core.accepts_messages()?;
     TopicName::parse(request.topic)?;
     if topic::send_is_forbidden(request.topic) {
@@ -79,10 +80,7 @@ fn check(core: &Rc<Core>, request: &SendMessage<'_>, body: &[u8]) -> Result<Chec
         Ok(queue_id) if queue_id >= queues => {
             return Err(Refusal::new(
                 ResponseCode::InvalidParameter,
-                format!(
-                    "request queueId[{}] is illegal, TopicConfig [topicName={}, readQueueNums={}, writeQueueNums={}] Producer: {}",
-                    queue_id, config.name, config.read_queue_nums, config.write_queue_nums, request.producer_group
-                ),
+                format!("request queueId[{queue_id}] is illegal, {config} Producer: {peer}"),
             ));
         }
         Ok(queue_id) => queue_id,
