@@ -113,6 +113,7 @@ fn send_batch(client: &mut Client) {
         assert_eq!(answer.code, 0, "{answer:?}");
         assert_eq!(answer.number("queueOffset"), 3 * place as i64);
         assert_eq!(answer.fields["msgId"].split(',').count(), 3, "{answer:?}");
+        assert!(!answer.fields.contains_key("transactionId"), "{answer:?}");
     }
 }
 
