@@ -148,6 +148,8 @@ fn pulls(client: &mut Client) {
         assert_eq!((beyond.code, beyond.number("nextBeginOffset")), (21, 4), "overflow: {beyond:?}");
         let before = client.call(&pull(encoding, 94, TOPIC, 0, -5, 0));
         assert_eq!((before.code, before.number("nextBeginOffset")), (21, 0), "too small: {before:?}");
+        let empty = client.call(&pull(encoding, 97, TOPIC, 2, 0, 0));
+        assert_eq!((empty.code, empty.remark.as_str()), (19, "NO_MESSAGE_IN_QUEUE"), "nobody has sent to it: {empty:?}");
         let missing = client.call(&pull(encoding, 95, "NoSuchTopic", 0, 0, 0));
         assert_eq!(missing.code, 17, "{missing:?}");
         let queue = client.call(&pull(encoding, 96, TOPIC, 99, 0, 0));
