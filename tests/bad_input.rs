@@ -141,9 +141,9 @@ fn a_frame_cut_anywhere_harms_nobody() {
 
 /// Fields that a request of each code must have, as the protocol names them (remoting-protocol §5 and §4).
 const BROKER_REQUIRED: &[(i32, &[&str])] = &[
-    (10, &["defaultTopicQueueNums", "queueId", "sysFlag", "bornTimestamp", "flag"]),
-    (310, &["d", "e", "f", "g", "h"]),
-    (320, &["d", "e", "f", "g", "h"]),
+    (10, &["queueId", "sysFlag", "bornTimestamp", "flag"]),
+    (310, &["e", "f", "g", "h"]),
+    (320, &["e", "f", "g", "h"]),
     (11, &["consumerGroup", "topic", "queueId", "queueOffset", "maxMsgNums", "sysFlag"]),
     (361, &["consumerGroup", "topic", "queueId", "queueOffset", "maxMsgNums", "sysFlag"]),
     (14, &["consumerGroup", "topic", "queueId"]),
@@ -163,8 +163,7 @@ const BROKER_REQUIRED: &[(i32, &[&str])] = &[
     (352, &["group"]),
 ];
 /// The short names of a send's numbers. Its texts are empty when they are missing, and a topic must not be empty.
-const SEND_LETTERS: [(&str, &str); 5] =
-    [("d", "defaultTopicQueueNums"), ("e", "queueId"), ("f", "sysFlag"), ("g", "bornTimestamp"), ("h", "flag")];
+const SEND_LETTERS: [(&str, &str); 4] = [("e", "queueId"), ("f", "sysFlag"), ("g", "bornTimestamp"), ("h", "flag")];
 const NAMESRV_REQUIRED: &[(i32, &[&str])] = &[
     (105, &["topic"]),
     (103, &["brokerName", "brokerAddr", "clusterName", "brokerId"]),

@@ -33,6 +33,7 @@ fn speak(arguments: &[&str]) {
     let node = Node::start(arguments);
     let mut client = node.broker();
     sends(&mut client);
+    sends_refused(&mut client);
     send_batch(&mut client);
     pulls(&mut client);
     long_polls(&mut client, node.broker_port);
@@ -75,6 +76,21 @@ fn sends(client: &mut Client) {
     }
 }
 
+/// What a store cannot keep as it is, or a consumer would read wrongly.
+fn sends_refused(client: &mut Client) {
+    let refused = |client: &mut Client, field: &str, value: String| {
+        let mut request = send_v2(Encoding::Json, 72, TOPIC, 0, b"refused");
+        request.fields.retain(|(name, _)| name != field);
+        let answer = client.call(&request.field(field, value));
+        assert_eq!(answer.code, 13, "{answer:?}");
+        assert!(answer.remark.starts_with("the message is illegal, maybe msg body or properties length"), "{answer:?}");
+    };
+    // Short enough as sent, too long with what the broker adds.
+    refused(client, "i", format!("x\u{1}{}\u{2}", "y".repeat(32_764)));
+    let inner_batch = 0x80;
+    refused(client, "f", inner_batch.to_string());
+}
+
 /// A batch's body: length, magic, checksum, flag, body, properties of each.
 fn batch_of(bodies: &[&[u8]]) -> Vec<u8> {
     let mut batch = Vec::new();
@@ -97,6 +113,7 @@ fn send_batch(client: &mut Client) {
         assert_eq!(answer.code, 0, "{answer:?}");
         assert_eq!(answer.number("queueOffset"), 3 * place as i64);
         assert_eq!(answer.fields["msgId"].split(',').count(), 3, "{answer:?}");
+        assert!(!answer.fields.contains_key("transactionId"), "{answer:?}");
     }
 }
 
@@ -131,6 +148,8 @@ fn pulls(client: &mut Client) {
         assert_eq!((beyond.code, beyond.number("nextBeginOffset")), (21, 4), "overflow: {beyond:?}");
         let before = client.call(&pull(encoding, 94, TOPIC, 0, -5, 0));
         assert_eq!((before.code, before.number("nextBeginOffset")), (21, 0), "too small: {before:?}");
+        let empty = client.call(&pull(encoding, 97, TOPIC, 2, 0, 0));
+        assert_eq!((empty.code, empty.remark.as_str()), (19, "NO_MESSAGE_IN_QUEUE"), "nobody has sent to it: {empty:?}");
         let missing = client.call(&pull(encoding, 95, "NoSuchTopic", 0, 0, 0));
         assert_eq!(missing.code, 17, "{missing:?}");
         let queue = client.call(&pull(encoding, 96, TOPIC, 99, 0, 0));

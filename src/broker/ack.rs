@@ -155,13 +155,13 @@ fn write_stored(core: &Core, ticket: &Ticket, stored: &Stored, out: &mut Vec<u8>
         None => writer.field("msgId", OffsetMessageId { broker: host, physical_offset: stored.physical_offset }),
         Some(offsets) => writer.field("msgId", MessageIds { host, offsets }),
     };
-    writer
-        .field("queueId", ticket.queue_id)
-        .field("queueOffset", stored.queue_offset)
-        .field("transactionId", ticket.unique_key.as_str())
-        .field("MSG_REGION", core.identity.region.as_str())
-        .field("TRACE_ON", core.settings.borrow().trace_on)
-        .finish();
+    let writer = writer.field("queueId", ticket.queue_id).field("queueOffset", stored.queue_offset);
+    let writer = match ticket.unique_key.as_str() {
+        // Of a batch, unless its envelope has one: its messages have their own.
+        "" => writer,
+        key => writer.field("transactionId", key),
+    };
+    writer.field("MSG_REGION", core.identity.region.as_str()).field("TRACE_ON", core.settings.borrow().trace_on).finish();
 }
 
 /// The ids of a batch, joined by commas.

@@ -6,6 +6,7 @@
 //! The order of checks is the original's (remoting-protocol §5, code 10).
 //! Before: `broker::dispatch`; after: `shards::placement`, `shards::shard`, and `broker::crossing` for another core's queue.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use ringmq_shards::record::NewMessage;
@@ -22,6 +23,7 @@ use crate::net::{Connection, Flow};
 use crate::remoting::code::ResponseCode;
 use crate::remoting::message::properties::{PROPERTIES_BYTES_MAX, get as find, name};
 use crate::remoting::request::send::SendMessage;
+use crate::remoting::sysflag::message as flag;
 use crate::remoting::{Encoding, Frame, Header};
 
 /// What the checks have found.
@@ -46,7 +48,7 @@ fn serve(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header
         Ok(request) => request,
         Err(bad) => return refuse(core, connection, frame.encoding, header, Refusal::from(bad)),
     };
-    match check(core, &request, frame.body) {
+    match check(core, connection.peer, &request, frame.body) {
         Ok(Checked::Ready { queue_id }) => append(core, connection, frame, header, &request, queue_id),
         Ok(Checked::UnknownTopic) => {
             create_then_send(core, connection, frame, &request);
@@ -56,7 +58,7 @@ fn serve(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header
     }
 }
 
-fn check(core: &Rc<Core>, request: &SendMessage<'_>, body: &[u8]) -> Result<Checked, Refusal> {
+fn check(core: &Rc<Core>, peer: SocketAddr, request: &SendMessage<'_>, body: &[u8]) -> Result<Checked, Refusal> {
     core.accepts_messages()?;
     TopicName::parse(request.topic)?;
     if topic::send_is_forbidden(request.topic) {
@@ -78,10 +80,7 @@ fn check(core: &Rc<Core>, request: &SendMessage<'_>, body: &[u8]) -> Result<Chec
         Ok(queue_id) if queue_id >= queues => {
             return Err(Refusal::new(
                 ResponseCode::InvalidParameter,
-                format!(
-                    "request queueId[{}] is illegal, TopicConfig [topicName={}, readQueueNums={}, writeQueueNums={}] Producer: {}",
-                    queue_id, config.name, config.read_queue_nums, config.write_queue_nums, request.producer_group
-                ),
+                format!("request queueId[{queue_id}] is illegal, {config} Producer: {peer}"),
             ));
         }
         Ok(queue_id) => queue_id,
@@ -94,18 +93,16 @@ fn check(core: &Rc<Core>, request: &SendMessage<'_>, body: &[u8]) -> Result<Chec
 
 /// What of the message itself would make the store refuse it.
 fn check_message(core: &Core, request: &SendMessage<'_>, body: &[u8]) -> Result<(), Refusal> {
-    let body_bytes_max = core.settings.borrow().message_bytes_max;
     if body.is_empty() {
         return Err(Refusal::new(ResponseCode::SystemError, "the message has no body; send at least one byte".into()));
     }
-    if body.len() > body_bytes_max || request.properties.len() > PROPERTIES_BYTES_MAX {
-        return Err(Refusal::new(
-            ResponseCode::MessageIllegal,
-            format!(
-                "the message is illegal, maybe msg body or properties length not matched. msg body length limit {body_bytes_max}B, \
-                 msg properties length limit 32KB."
-            ),
-        ));
+    if body.len() > core.settings.borrow().message_bytes_max || request.properties.len() > PROPERTIES_BYTES_MAX {
+        return Err(illegal(core));
+    }
+    // A whole batch stored as one record belongs to a queue of type BatchCQ, which no topic here has; a consumer would
+    // take its body apart.
+    if request.sys_flag & flag::INNER_BATCH != 0 {
+        return Err(illegal(core));
     }
     if let Some(why) = properties::unserved(request.properties.as_bytes()) {
         return Err(Refusal::new(ResponseCode::MessageIllegal, why.into()));
@@ -117,6 +114,18 @@ fn check_message(core: &Core, request: &SendMessage<'_>, body: &[u8]) -> Result<
         ));
     }
     Ok(())
+}
+
+/// The original's words for a message that its store does not take, whatever of it is wrong.
+fn illegal(core: &Core) -> Refusal {
+    let body_bytes_max = core.settings.borrow().message_bytes_max;
+    Refusal::new(
+        ResponseCode::MessageIllegal,
+        format!(
+            "the message is illegal, maybe msg body or properties length not matched. msg body length limit {body_bytes_max}B, \
+             msg properties length limit 32KB."
+        ),
+    )
 }
 
 fn append(
@@ -152,8 +161,8 @@ fn append(
         let added = if given.is_some() { &added[..3] } else { &added };
         properties::compose(sent, added, &mut composed);
         if composed.len() > PROPERTIES_BYTES_MAX {
-            // Only what the broker adds is over the limit: the client's own properties are kept as they came.
-            properties::compose(sent, &[], &mut composed);
+            // As the original: what the broker adds counts too, and a message without it would be no message of this broker.
+            return refuse(core, connection, frame.encoding, header, illegal(core));
         }
     }
     let message = NewMessage {

@@ -81,7 +81,7 @@ static ROWS: &[Property] = &[
     P::used("maxMessageSize", count("bytes", 1, 4 << 20), "4194304", "A larger body is answered MESSAGE_ILLEGAL (13).").live().important(),
     P::used("messageIndexEnable", Kind::Boolean, "true", "Indexes message keys for queries by key."),
     // Topics and groups.
-    P::used("autoCreateTopicEnable", Kind::Boolean, "true", "The first send to an unknown topic creates it (from TBW102).").important(),
+    P::used("autoCreateTopicEnable", Kind::Boolean, "true", "The first send to an unknown topic creates it (from TBW102, which is there if this was true at the start).").live().important(),
     P::used("defaultTopicQueueNums", count("queues", 1, 1_024), "8", "Queues of TBW102, and so the most that an automatically created topic gets.").live().important(),
     P::used("autoCreateSubscriptionGroup", Kind::Boolean, "true", "The first heartbeat or pull of an unknown group creates it.").live().important(),
     P::used("clusterTopicEnable", Kind::Boolean, "true", "Gives the topic named like the cluster read and write permission."),

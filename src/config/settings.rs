@@ -301,5 +301,7 @@ mod tests {
         assert!(matches!(change("diskMaxUsedSpaceRatio", "95"), Err(UpdateRefused::Relation(_))));
         assert!(matches!(change("listenPort", "99"), Err(UpdateRefused::Invalid(_))));
         assert_eq!(change("brokerPermission", "4").unwrap().broker_permission, 4);
+        assert!(!change("autoCreateTopicEnable", "false").unwrap().auto_create_topic);
+        assert!(!change("autoCreateSubscriptionGroup", "false").unwrap().auto_create_group);
     }
 }

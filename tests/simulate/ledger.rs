@@ -108,7 +108,9 @@ impl Ledger {
         if body != sent.as_slice() {
             let differs = body.iter().zip(&sent).position(|(found, sent)| found != sent);
             let (found, sent) = (body.len(), sent.len());
-            panic!("message {number} has other bytes at {offset} of {queue:?}: {found} bytes instead of {sent}, from byte {differs:?} on");
+            panic!(
+                "message {number} has other bytes at {offset} of {queue:?}: {found} bytes instead of {sent}, from byte {differs:?} on"
+            );
         }
         self.bind(queue, offset, number, "pulled");
     }

@@ -135,11 +135,19 @@ impl LiveShard {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let slot = state.queues.slot(&request.topic, request.queue_id);
-        let slot = slot.or_else(|| {
-            // Whoever waits for a queue's first message waits for a queue that is there.
-            let topic = state.topics.get(&request.topic).filter(|_| request.hold_millis > 0)?;
-            Some(state.queues.open(&topic.name, topic.incarnation, request.queue_id))
-        });
+        let slot = match (slot, state.topics.get(&request.topic)) {
+            (None, Some(topic)) if request.queue_id < topic.queues() => {
+                if request.hold_millis == 0 {
+                    // The queue exists, but nobody has sent to it: it costs memory only from then on.
+                    let zero = QueueOffset::ZERO;
+                    let status = PullStatus::NoMessageInQueue;
+                    return (None, Plan::Ready { status, next_begin: zero, min: zero, max: zero });
+                }
+                // Whoever waits for a queue's first message waits for a queue that is there.
+                Some(state.queues.open(&topic.name, topic.incarnation, request.queue_id))
+            }
+            (slot, _) => slot,
+        };
         (slot, plan(&mut state.queues, slot, pull, &PullLimits::DEFAULT, reads))
     }
 

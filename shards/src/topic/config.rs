@@ -114,6 +114,22 @@ impl TopicConfig {
     }
 }
 
+/// As Java's `TopicConfig.toString`, which remarks show.
+impl fmt::Display for TopicConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TopicConfig { name, read_queue_nums: read, write_queue_nums: write, sys_flag, order, .. } = self;
+        let letter = |bit: Perm, letter: char| if self.perm.and(bit) == bit { letter } else { '-' };
+        let perm = [(Perm::READ, 'R'), (Perm::WRITE, 'W'), (Perm::INHERIT, 'X')].map(|(bit, name)| letter(bit, name));
+        write!(f, "TopicConfig [topicName={name}, readQueueNums={read}, writeQueueNums={write}, ")?;
+        write!(f, "perm={}{}{}, topicFilterType={}, ", perm[0], perm[1], perm[2], self.filter_type.name())?;
+        write!(f, "topicSysFlag={sys_flag}, order={order}, attributes={{")?;
+        for (place, (key, value)) in self.attributes.iter().enumerate() {
+            write!(f, "{}{key}={value}", if place > 0 { ", " } else { "" })?;
+        }
+        f.write_str("}]")
+    }
+}
+
 fn queue_nums(read: &mut Reader<'_>) -> Result<u32, BadBytes> {
     match read.u32("topic queues")? {
         found if found > QUEUES_MAX => Err(BadBytes::Value { what: "number of queues", found: u64::from(found) }),
@@ -211,6 +227,16 @@ mod tests {
         assert_eq!(Perm::ALL.without_inherit(), Perm::READ_WRITE);
         assert_eq!(Perm::READ_WRITE.and(Perm::READ), Perm::READ);
         assert!(Perm::READ.is_readable() && !Perm::READ.is_writable() && !Perm::READ.is_inherited());
+    }
+
+    #[test]
+    fn a_topic_is_shown_as_java_shows_it() {
+        let mut topic = TopicConfig::new("t").with_queues(8);
+        topic.write_queue_nums = 4;
+        let shown = "TopicConfig [topicName=t, readQueueNums=8, writeQueueNums=4, perm=RW-, topicFilterType=SINGLE_TAG, \
+             topicSysFlag=0, order=false, attributes={}]";
+        assert_eq!(topic.to_string(), shown);
+        assert!(topic.with_perm(Perm::INHERIT).to_string().contains("perm=--X,"));
     }
 
     #[test]

@@ -17,7 +17,8 @@ fields! {
         topic: &'a str = default("") "topic" | "b",
         /// What a topic that does not exist is made after.
         default_topic: &'a str = default("") "defaultTopic" | "c",
-        default_topic_queue_nums: i32 = required "defaultTopicQueueNums" | "d",
+        /// Read only for a topic that is made; the original takes a send to one that exists without it.
+        default_topic_queue_nums: i32 = default(4) "defaultTopicQueueNums" | "d",
         /// Below 0: the broker picks.
         queue_id: i32 = required "queueId" | "e",
         sys_flag: i32 = required "sysFlag" | "f",

@@ -142,6 +142,16 @@ fn sends_by_all_names() {
 }
 
 #[test]
+fn a_send_without_a_wish_for_queues() {
+    let mut bytes = Vec::new();
+    let request = RequestWriter::new(&mut bytes, Encoding::Json, 1, 310).field("b", "T").field("e", 0).field("f", 0);
+    request.field("g", 1).field("h", 0).finish().unwrap();
+    let (frame, _) = split(&bytes).unwrap().unwrap();
+    let header = Header::parse(&frame).unwrap();
+    assert_eq!(SendMessage::decode(&header).unwrap().default_topic_queue_nums, 4);
+}
+
+#[test]
 fn an_answer_to_a_send() {
     let mut out = Vec::new();
     let answer = SendResponse {
