@@ -14,7 +14,7 @@ const DISK_BYTES: u64 = 192 << 20;
 /// What somebody else has written to the disk.
 const FILLER_BYTES: u64 = 96 << 20;
 const TOPIC: &str = "FullTopic";
-const BODY: [u8; 100_000] = [b'x'; 100_000];
+static BODY: [u8; 100_000] = [b'x'; 100_000];
 const SYSTEM_ERROR_OF_DISK: i32 = 14;
 
 /// A mounted file system; unmounted and removed at the end.
