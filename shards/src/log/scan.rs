@@ -120,6 +120,12 @@ impl<'o> Scan<'o> {
         Found::Beyond
     }
 
+    /// Nothing was ever written from the position to `to`: zeroes, which end nothing and tell nothing.
+    pub fn skip_unwritten(&mut self, to: LogPosition) {
+        assert!(self.good_has_ended() && to > self.position, "only what lies behind the good part is skipped");
+        self.position = to;
+    }
+
     fn note_mark(&mut self, header: &BlockHeader) {
         if self.highest_mark.is_none_or(|(mark, _)| header.durable_mark > mark) {
             self.highest_mark = Some((header.durable_mark, header.position));

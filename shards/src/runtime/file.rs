@@ -101,6 +101,15 @@ impl File {
         }
     }
 
+    /// Where the first byte from `pos` on lies that may be other than zero, as far as the file system knows; `None`: nowhere.
+    pub fn next_data(&self, pos: u64) -> io::Result<Option<u64>> {
+        match &self.0 {
+            #[cfg(feature = "glommio")]
+            Inner::Glommio(file) => file.next_data(pos),
+            Inner::Sim(file) => file.next_data(pos),
+        }
+    }
+
     /// Makes every write that has returned before this call durable (fdatasync: with the size, without the times).
     pub async fn sync(&self) -> io::Result<()> {
         match &self.0 {

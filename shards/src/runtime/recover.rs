@@ -150,6 +150,14 @@ async fn scan(
         if position < window_at || position.0 >= window_at.0 + window.len() as u64 {
             window.clear();
             window_at = position;
+            if scan.good_has_ended() {
+                let first = options.segment_of(position);
+                let next = next_written(options, files, position)?;
+                if next > position {
+                    scan.skip_unwritten(next.min(LogPosition(first.0 + options.segment_bytes)));
+                    continue;
+                }
+            }
         }
         let have = window.len() - position.since(window_at) as usize;
         let segment_left = (options.segment_of(position).0 + options.segment_bytes - position.0) as usize;
@@ -199,6 +207,20 @@ async fn scan(
             Err(StoreError::new(&path, found, advice).at(position))
         }
     }
+}
+
+/// The first unit from `position` on, in its segment or at its end, that was ever written as far as the file system knows.
+fn next_written(
+    options: &LogOptions,
+    files: &BTreeMap<LogPosition, Option<Rc<File>>>,
+    position: LogPosition,
+) -> Result<LogPosition, StoreError> {
+    let first = options.segment_of(position);
+    let file = files.get(&first).and_then(|file| file.as_ref()).expect("segments from the start on are open");
+    let path = options.dir.join(segment::name(first));
+    let data = file.next_data(position.since(first)).map_err(|error| StoreError::io(&path, "seeking", &error).at(position))?;
+    let unit = u64::from(options.block_unit);
+    Ok(LogPosition(first.0 + data.unwrap_or(options.segment_bytes) / unit * unit))
 }
 
 /// Writes what no mark says to be durable again, with the same bytes, so that the sync of `settle` vouches for it.

@@ -18,6 +18,23 @@ pub(super) fn try_flock(file: &impl AsRawFd) -> io::Result<bool> {
     }
 }
 
+/// The first byte from `pos` on that is not in a hole (an unwritten extent counts as one); `None` when there is none.
+#[cfg(feature = "glommio")]
+pub(super) fn next_data(file: &impl AsRawFd, pos: u64) -> io::Result<Option<u64>> {
+    let offset = libc::off_t::try_from(pos).map_err(io::Error::other)?;
+    // SAFETY: lseek takes a descriptor, which `file` keeps open, and numbers; all other I/O says its own positions.
+    let found = unsafe { libc::lseek(file.as_raw_fd(), offset, libc::SEEK_DATA) };
+    match u64::try_from(found) {
+        Ok(found) => Ok(Some(found)),
+        Err(_) => match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::ENXIO) => Ok(None),
+            // A file system that does not know.
+            error if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => Ok(Some(pos)),
+            error => Err(error),
+        },
+    }
+}
+
 /// Bytes of the file system that holds `path`: all, and those a user without privileges can still take.
 pub(super) fn disk_space(path: &Path) -> io::Result<(u64, u64)> {
     let path = c_path(path)?;

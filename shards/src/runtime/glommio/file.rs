@@ -86,6 +86,10 @@ impl File {
         Ok(whole)
     }
 
+    pub fn next_data(&self, pos: u64) -> io::Result<Option<u64>> {
+        sys::next_data(&self.file, pos)
+    }
+
     pub async fn sync(&self) -> io::Result<()> {
         Ok(self.file.fdatasync().await?)
     }

@@ -163,6 +163,11 @@ impl Disk {
         Ok(self.contents_of(handle)?.size)
     }
 
+    /// Pages of zeroes are holes here.
+    pub fn next_data(&self, handle: Handle, pos: u64) -> io::Result<Option<u64>> {
+        Ok(self.contents_of(handle)?.pages.next_data(pos))
+    }
+
     pub fn try_lock(&mut self, handle: Handle) -> io::Result<bool> {
         let inode = self.opened(handle)?.inode;
         let lock = &mut self.contents.get_mut(&inode).expect("open files have contents").lock;

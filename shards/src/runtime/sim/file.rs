@@ -43,6 +43,10 @@ impl File {
         self.with_disk(|disk| disk.size(self.handle))
     }
 
+    pub fn next_data(&self, pos: u64) -> io::Result<Option<u64>> {
+        self.with_disk(|disk| disk.next_data(self.handle, pos))
+    }
+
     pub async fn allocate(&self, len: u64) -> io::Result<()> {
         self.operate(Request::Allocate { len }).await.map(drop)
     }

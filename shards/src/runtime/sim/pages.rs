@@ -103,6 +103,12 @@ impl Pages {
         }
     }
 
+    /// The first byte from `pos` on that lies in a page which is there.
+    pub fn next_data(&self, pos: u64) -> Option<u64> {
+        let (number, _) = self.pages.range(pos / PAGE as u64..).next()?;
+        Some(pos.max(number * PAGE as u64))
+    }
+
     /// Every write numbered up to `sequence` is durable from here on.
     pub fn sync(&mut self, sequence: u64) {
         self.dirty.retain(|number| {

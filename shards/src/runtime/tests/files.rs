@@ -3,6 +3,7 @@
 super::on_both!(
     what_was_written_is_read,
     reads_end_where_the_file_ends,
+    what_is_not_zero_is_never_passed_over,
     misaligned_access_is_an_error,
     a_locked_file_is_locked_for_everyone_else,
     opening_says_what_is_wrong,
@@ -56,6 +57,20 @@ mod bodies {
         let durable = File::open_dsync(&folder.join("f"), Open::ReadWrite).await.unwrap();
         durable.write_at(&filled(4096, 4), 0).await.unwrap();
         assert_eq!(again.read_at(0, 4096).await.unwrap().as_slice()[0], 4);
+    }
+
+    pub async fn what_is_not_zero_is_never_passed_over(folder: PathBuf) {
+        let file = create(&folder, "f").await;
+        file.allocate(16 << 20).await.unwrap();
+        for at in [4 << 20, 9 << 20] {
+            file.write_at(&filled(4096, 1), at).await.unwrap();
+            file.write_at(&filled(4096, 0), at + 4096).await.unwrap();
+        }
+        for (from, latest) in [(0, 4 << 20), (4 << 20, 4 << 20), ((4 << 20) + 4096, 9 << 20), (5 << 20, 9 << 20)] {
+            let found = file.next_data(from).unwrap();
+            assert!(found.is_some_and(|found| (from..=latest).contains(&found)), "from {from}: {found:?}");
+        }
+        assert!(file.next_data(10 << 20).unwrap().is_none_or(|found| found >= 10 << 20));
     }
 
     pub async fn reads_end_where_the_file_ends(folder: PathBuf) {
