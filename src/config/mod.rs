@@ -36,4 +36,4 @@ pub use namesrv::NAMESRV;
 pub use namesrv_settings::NamesrvSettings;
 pub use node::{Advertised, Candidate, DIRECT_PORT_STEP, NodeOptions, Roles, VIP_PORT_BELOW};
 pub use property::{Applies, Property, Standing, Table};
-pub use settings::{Flush, Settings, SyncChoice, UpdateRefused};
+pub use settings::{Flush, Settings, UpdateRefused};

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use super::error::{ConfigErrors, Origin};
 use super::layers::Values;
 use super::property::Property;
+use ringmq_shards::log::SyncMethod;
 use ringmq_shards::placement::Routing;
 
 /// When an acknowledgement may be sent.
@@ -19,15 +20,6 @@ pub enum Flush {
     Sync,
     /// Once it is in memory: a choice that a user makes, never a default.
     Async,
-}
-
-/// How blocks reach the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SyncChoice {
-    /// What the probe at start finds faster.
-    Probe,
-    WriteThenSync,
-    Dsync,
 }
 
 #[derive(Clone, Debug)]
@@ -65,7 +57,8 @@ pub struct Settings {
     pub segment_bytes: u64,
     pub flush: Flush,
     pub flush_timeout_ms: i64,
-    pub sync: SyncChoice,
+    /// None: what the probe at the start finds faster.
+    pub sync: Option<SyncMethod>,
     pub pipeline_depth: Option<usize>,
     /// Hours of the day, 0 to 23.
     pub delete_when: Vec<u8>,
@@ -139,9 +132,9 @@ impl Settings {
             flush: if v.text("flushDiskType") == "ASYNC_FLUSH" { Flush::Async } else { Flush::Sync },
             flush_timeout_ms: millis("syncFlushTimeout"),
             sync: match v.text_or_none("logSyncMethod").as_deref() {
-                Some("write_then_sync") => SyncChoice::WriteThenSync,
-                Some("dsync") => SyncChoice::Dsync,
-                _ => SyncChoice::Probe,
+                Some("write_then_sync") => Some(SyncMethod::WriteThenSync),
+                Some("dsync") => Some(SyncMethod::Dsync),
+                _ => None,
             },
             pipeline_depth: v.number_or_none("logPipelineDepth").map(|depth| depth as usize),
             delete_when: v.numbers("deleteWhen").unwrap_or_default().into_iter().map(|hour| hour as u8).collect(),

@@ -74,7 +74,7 @@ async fn probe_file(path: &Path) -> std::io::Result<Probe> {
         plain.write_at(&zeroes, at as u64).await?;
     }
     plain.sync().await?;
-    let durable = Rc::new(File::open_dsync(path, Open::ReadWrite).await?);
+    let durable = Rc::new(File::open_for(path, Open::ReadWrite, SyncMethod::Dsync).await?);
     let (mut sync_rounds, mut dsync_rounds) = (Vec::new(), Vec::new());
     let began = uptime();
     for _ in 0..ROUNDS {
@@ -98,7 +98,7 @@ async fn measure(file: &Rc<File>, method: SyncMethod) -> std::io::Result<Measure
     let mut alone = Vec::with_capacity(SMALL_WRITES);
     for number in 0..SMALL_WRITES {
         let began = uptime();
-        write(file, method, &small, number * SMALL_BYTES).await?;
+        file.write_durable_at(&small, (number * SMALL_BYTES) as u64, method).await?;
         alone.push(uptime().saturating_sub(began));
     }
     alone.sort();
@@ -112,7 +112,7 @@ async fn measure(file: &Rc<File>, method: SyncMethod) -> std::io::Result<Measure
         writers.push(spawn(Lane::Commit, async move {
             while next.get() < LARGE_WRITES {
                 let number = next.replace(next.get() + 1);
-                if let Err(error) = write(&file, method, &large, number * LARGE_BYTES).await {
+                if let Err(error) = file.write_durable_at(&large, (number * LARGE_BYTES) as u64, method).await {
                     failed.set(Some(error));
                 }
             }
@@ -124,14 +124,6 @@ async fn measure(file: &Rc<File>, method: SyncMethod) -> std::io::Result<Measure
     match failed.take() {
         Some(error) => Err(error),
         None => Ok(Measured { alone: alone[alone.len() / 2], busy: uptime().saturating_sub(began) / LARGE_WRITES as u32 }),
-    }
-}
-
-async fn write(file: &File, method: SyncMethod, bytes: &Rc<Buffer>, at: usize) -> std::io::Result<()> {
-    file.write_at(bytes, at as u64).await?;
-    match method {
-        SyncMethod::WriteThenSync => file.sync().await,
-        SyncMethod::Dsync => Ok(()),
     }
 }
 

@@ -13,7 +13,7 @@ use super::disk::{self, Probe};
 use super::start::{self, CorePlan, CoreReady};
 use super::stop::Stop;
 use super::store;
-use crate::config::{NodeOptions, SyncChoice};
+use crate::config::NodeOptions;
 use crate::preflight::Machine;
 use crate::preflight::banner::{self, StoreFacts};
 
@@ -83,14 +83,14 @@ fn open_store(options: &mut NodeOptions) -> Result<StoreMeta, String> {
     let opened = receiver.recv().map_err(|_| "the store cannot be opened".to_owned())?;
     thread.join().map_err(|_| "the store cannot be opened".to_owned())?;
     let (meta, sync) = opened?;
-    options.settings.sync = sync;
+    options.settings.sync = Some(sync);
     Ok(meta)
 }
 
 /// What `logSyncMethod` asks for, or what the disk is faster with.
-async fn decide_sync(options: &NodeOptions) -> SyncChoice {
-    if options.settings.sync != SyncChoice::Probe {
-        return options.settings.sync;
+async fn decide_sync(options: &NodeOptions) -> SyncMethod {
+    if let Some(asked_for) = options.settings.sync {
+        return asked_for;
     }
     match disk::probe(&options.data_dir).await {
         Ok(probe) => {
@@ -102,14 +102,11 @@ async fn decide_sync(options: &NodeOptions) -> SyncChoice {
                 write_then_sync.busy,
                 dsync.busy
             );
-            match probe.faster() {
-                SyncMethod::WriteThenSync => SyncChoice::WriteThenSync,
-                SyncMethod::Dsync => SyncChoice::Dsync,
-            }
+            probe.faster()
         }
         Err(error) => {
             tracing::warn!(%error, "the disk cannot be probed in {}; logSyncMethod says how blocks are made durable", options.data_dir.display());
-            SyncChoice::WriteThenSync
+            SyncMethod::WriteThenSync
         }
     }
 }
@@ -121,8 +118,8 @@ fn print_start(options: &NodeOptions, store: Option<StoreMeta>, started: &[CoreR
         sync: format!(
             "{}, {} in flight",
             match options.settings.sync {
-                SyncChoice::Dsync => "O_DSYNC writes",
-                SyncChoice::WriteThenSync | SyncChoice::Probe => "write + fdatasync",
+                Some(SyncMethod::Dsync) => "O_DSYNC writes",
+                Some(SyncMethod::WriteThenSync) | None => "write + fdatasync",
             },
             options.settings.pipeline_depth.unwrap_or(start::PIPELINE_DEPTH)
         ),

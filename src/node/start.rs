@@ -33,7 +33,7 @@ use crate::broker::core::{Core, Identity};
 use crate::broker::registrar::Registrar;
 use crate::broker::registration::Advertised;
 use crate::broker::settings_sync;
-use crate::config::{self, NodeOptions, Settings, SyncChoice, VIP_PORT_BELOW};
+use crate::config::{self, NodeOptions, Settings, VIP_PORT_BELOW};
 use crate::net::connection::Shared;
 use crate::net::listener;
 use crate::remoting::message::id::UniqueKeys;
@@ -238,11 +238,8 @@ fn shard_options(id: ShardId, options: &NodeOptions, store: StoreMeta, placement
                 config::Flush::Sync => Flush::Sync,
                 config::Flush::Async => Flush::Async,
             },
-            sync: match settings.sync {
-                SyncChoice::Dsync => SyncMethod::Dsync,
-                // A probe has been decided before the cores start.
-                SyncChoice::WriteThenSync | SyncChoice::Probe => SyncMethod::WriteThenSync,
-            },
+            // A probe has been decided before the cores start.
+            sync: settings.sync.unwrap_or(SyncMethod::WriteThenSync),
         },
         placement,
         topics: broker_config::topic_rules(settings, broker),

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ringmq::config::{Advertised, BROKER, Layers, NAMESRV, NamesrvSettings, NodeOptions, Roles, Settings, SyncChoice};
+use ringmq::config::{Advertised, BROKER, Layers, NAMESRV, NamesrvSettings, NodeOptions, Roles, Settings};
 use ringmq::node::start::{self, CorePlan, CoreReady};
 use ringmq::node::stop::Stop;
 use ringmq::node::store;
+use ringmq_shards::log::SyncMethod;
 use ringmq_shards::placement::Routing;
 use ringmq_shards::runtime::sim::{MachineId, ProcessId, World};
 use ringmq_shards::runtime::{CoreSpec, launch, mesh, sleep};
@@ -20,12 +21,12 @@ const NAMESRV_PORT: u16 = 9_876;
 pub const BODY_BYTES_MAX: usize = 64 << 10;
 
 /// Node options as `ringmq serve` would make them, but for segments smaller than it lets anybody choose.
-pub fn options(address: IpAddr, shards: u16, segment_bytes: u64, pipeline_depth: usize, sync: SyncChoice) -> NodeOptions {
+pub fn options(address: IpAddr, shards: u16, segment_bytes: u64, pipeline_depth: usize, sync: SyncMethod) -> NodeOptions {
     let mut settings = Settings::from_values(Layers::new(&BROKER).finish().expect("defaults are valid"));
     settings.segment_bytes = segment_bytes;
     settings.message_bytes_max = BODY_BYTES_MAX;
     settings.pipeline_depth = Some(pipeline_depth);
-    settings.sync = sync;
+    settings.sync = Some(sync);
     let namesrv_settings = NamesrvSettings::from_values(Layers::new(&NAMESRV).finish().expect("defaults are valid"));
     let any = |port| SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
     NodeOptions {

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringmq::config::{NodeOptions, SyncChoice};
+use ringmq::config::NodeOptions;
+use ringmq_shards::log::SyncMethod;
 use ringmq_shards::runtime::sim::{CrashKind, MachineId, World};
 use ringmq_shards::runtime::sleep;
 
@@ -52,7 +53,7 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
     let shards = choice.shards.unwrap_or([1, 2, 4][(world.random() % 3) as usize]);
     let segment_bytes = [1 << 20, 2 << 20, 16 << 20][(world.random() % 3) as usize];
     let pipeline_depth = 1 + (world.random() % 4) as usize;
-    let sync = [SyncChoice::WriteThenSync, SyncChoice::Dsync][(world.random() % 2) as usize];
+    let sync = [SyncMethod::WriteThenSync, SyncMethod::Dsync][(world.random() % 2) as usize];
     let options = node::options(world.address(machine), shards, segment_bytes, pipeline_depth, sync);
     if world.random().is_multiple_of(4) {
         world.disk_sector(machine, 4096);

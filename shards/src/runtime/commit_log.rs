@@ -10,13 +10,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::Signal;
 use super::{Buffer, File, Lane, Open, fs, sleep, spawn, uptime};
-use crate::log::{BlockWrite, LogOptions, SyncMethod, WriteId, segment};
+use crate::log::{BlockWrite, LogOptions, WriteId, segment};
 use crate::shard::DiskFull;
 use crate::types::{LogPosition, Millis};
 
@@ -153,11 +153,7 @@ impl CommitLog {
         let first = self.options.segment_of(write.position);
         let file = self.segments.borrow().get(&first).and_then(|segment| segment.file.clone());
         let file = file.expect("blocks go into segments that are ready");
-        file.write_at(&write.buffer, write.position.since(first)).await?;
-        match self.options.sync {
-            SyncMethod::WriteThenSync => file.sync().await,
-            SyncMethod::Dsync => Ok(()),
-        }
+        file.write_durable_at(&write.buffer, write.position.since(first), self.options.sync).await
     }
 
     /// Keeps the segment after the current one ready.
@@ -202,7 +198,7 @@ impl CommitLog {
         if fs::exists(&path) {
             fs::remove(&path)?;
         }
-        let file = open_segment(&self.options, &path, Open::CreateNew).await?;
+        let file = File::open_for(&path, Open::CreateNew, self.options.sync).await?;
         let made = async {
             file.allocate(self.options.segment_bytes).await?;
             if !file.try_lock()? {
@@ -333,14 +329,6 @@ impl CommitLog {
         fs::remove(&self.path(first))?;
         self.segments.borrow_mut().remove(&first);
         fs::sync_dir(&self.options.dir)
-    }
-}
-
-/// Opens a segment that will be written, in the way its blocks become durable.
-pub(super) async fn open_segment(options: &LogOptions, path: &Path, how: Open) -> std::io::Result<File> {
-    match options.sync {
-        SyncMethod::WriteThenSync => File::open(path, how).await,
-        SyncMethod::Dsync => File::open_dsync(path, how).await,
     }
 }
 

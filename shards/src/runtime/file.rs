@@ -3,11 +3,12 @@
 //! Invariants:
 //! - Positions and lengths are multiples of `alignment()`; anything else is an error, in simulation too.
 //! - A write is durable only when a `sync` that was called after its end has returned Ok (or the file was opened with
-//!   `open_dsync`). After a failed write or sync the file's contents are unknown until recovery reads them.
+//!   for `SyncMethod::Dsync`). After a failed write or sync the file's contents are unknown until recovery reads them.
 //!
 //! Next to it: `fs` for the names of files, `buffer` for the memory.
 
 use super::{Backend, Buffer, backend, outside, sim};
+use crate::log::SyncMethod;
 use std::{io, ops::Range, path::Path, rc::Rc};
 
 #[cfg(feature = "glommio")]
@@ -35,9 +36,9 @@ impl File {
         File::open_as(path, how, false).await
     }
 
-    /// Opens a file so that every write is durable when it returns (O_DSYNC).
-    pub async fn open_dsync(path: &Path, how: Open) -> io::Result<File> {
-        File::open_as(path, how, true).await
+    /// Opens a file for `write_durable_at` with the same method.
+    pub async fn open_for(path: &Path, how: Open, method: SyncMethod) -> io::Result<File> {
+        File::open_as(path, how, method == SyncMethod::Dsync).await
     }
 
     async fn open_as(path: &Path, how: Open, dsync: bool) -> io::Result<File> {
@@ -78,6 +79,15 @@ impl File {
     /// Writes the whole buffer.
     pub async fn write_at(&self, buffer: &Rc<Buffer>, pos: u64) -> io::Result<()> {
         self.write_range_at(buffer, 0..buffer.len(), pos).await
+    }
+
+    /// Writes the whole buffer; it is durable when this returns. The file was opened for the method.
+    pub async fn write_durable_at(&self, buffer: &Rc<Buffer>, pos: u64, method: SyncMethod) -> io::Result<()> {
+        self.write_at(buffer, pos).await?;
+        match method {
+            SyncMethod::WriteThenSync => self.sync().await,
+            SyncMethod::Dsync => Ok(()),
+        }
     }
 
     /// Writes a part of the buffer. Anything but the whole is copied first (glommio writes whole buffers only), so the

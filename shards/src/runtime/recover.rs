@@ -11,7 +11,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::commit_log::{CommitLog, open_segment};
+use super::commit_log::CommitLog;
 use super::store_error::StoreError;
 use super::{Buffer, File, Open, fs, sleep, uptime};
 use crate::log::block::HEADER_BYTES;
@@ -101,7 +101,7 @@ fn list(options: &LogOptions) -> Result<Vec<LogPosition>, StoreError> {
 async fn create_segment(options: &LogOptions, first: LogPosition) -> Result<(), StoreError> {
     let path = options.dir.join(segment::name(first));
     let made = async {
-        let file = open_segment(options, &path, Open::CreateNew).await?;
+        let file = File::open_for(&path, Open::CreateNew, options.sync).await?;
         file.allocate(options.segment_bytes).await?;
         file.sync().await?;
         file.close().await?;
@@ -112,7 +112,8 @@ async fn create_segment(options: &LogOptions, first: LogPosition) -> Result<(), 
 
 async fn open_locked(options: &LogOptions, first: LogPosition) -> Result<File, StoreError> {
     let path = options.dir.join(segment::name(first));
-    let file = open_segment(options, &path, Open::ReadWrite).await.map_err(|error| StoreError::io(&path, "opening", &error))?;
+    let file =
+        File::open_for(&path, Open::ReadWrite, options.sync).await.map_err(|error| StoreError::io(&path, "opening", &error))?;
     let started = uptime();
     while !file.try_lock().map_err(|error| StoreError::io(&path, "locking", &error))? {
         if uptime().saturating_sub(started) > LOCK_WAIT {

@@ -13,6 +13,7 @@ super::on_both!(
 );
 
 mod bodies {
+    use crate::log::SyncMethod;
     use crate::runtime::{Buffer, File, Lane, Open, fs, now, spawn};
     use std::{
         io::ErrorKind,
@@ -54,7 +55,7 @@ mod bodies {
         assert_eq!(page.as_slice(), filled(4096, 1).as_slice());
         page.as_mut_slice()[0] = 9;
         assert_eq!(page.as_slice()[..2], [9, 1]);
-        let durable = File::open_dsync(&folder.join("f"), Open::ReadWrite).await.unwrap();
+        let durable = File::open_for(&folder.join("f"), Open::ReadWrite, SyncMethod::Dsync).await.unwrap();
         durable.write_at(&filled(4096, 4), 0).await.unwrap();
         assert_eq!(again.read_at(0, 4096).await.unwrap().as_slice()[0], 4);
     }
