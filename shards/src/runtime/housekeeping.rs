@@ -181,7 +181,7 @@ impl Housekeeping {
                 if let Err(error) = keeping.retain_once(&retention).await {
                     tracing::warn!(%error, "expired segments cannot be deleted yet");
                 }
-                sleep(retention.interval.min(Duration::from_secs(1).max(retention.interval))).await;
+                sleep(retention.interval).await;
             }
         });
     }

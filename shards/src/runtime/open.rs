@@ -196,28 +196,15 @@ impl<'o> Restoring<'o> {
         self.active_segment = segment;
     }
 
+    fn replay_change(&mut self, change: Change) {
+        let Restoring { topics, groups, queues, offsets, .. } = self;
+        crate::shard::apply(change, topics, groups, queues, offsets, &mut |_| ());
+    }
+
     fn replay_control(&mut self, position: LogPosition, control: Control<'_>) -> Result<(), (LogPosition, String)> {
         match control {
-            Control::Topic(change) => {
-                crate::shard::apply(
-                    Change::Topic(change),
-                    &mut self.topics,
-                    &mut self.groups,
-                    &mut self.queues,
-                    &mut self.offsets,
-                    &mut |_| (),
-                );
-            }
-            Control::Group(change) => {
-                crate::shard::apply(
-                    Change::Group(change),
-                    &mut self.topics,
-                    &mut self.groups,
-                    &mut self.queues,
-                    &mut self.offsets,
-                    &mut |_| (),
-                );
-            }
+            Control::Topic(change) => self.replay_change(Change::Topic(change)),
+            Control::Group(change) => self.replay_change(Change::Group(change)),
             Control::ConsumerOffsets(rows) => {
                 for commit in rows.iter() {
                     self.offsets.replay(commit, position).map_err(|full| (position, full.to_string()))?;
