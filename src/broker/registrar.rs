@@ -32,10 +32,10 @@ pub struct Registrar {
 }
 
 impl Registrar {
-    pub fn new(advertised: Advertised, servers: Vec<String>, period_ms: i64, force: bool, call_limit: Duration) -> Registrar {
+    pub fn new(advertised: Advertised, registration: Registration, call_limit: Duration) -> Registrar {
         Registrar {
             advertised: RefCell::new(advertised),
-            registration: RefCell::new(Registration::new(servers, period_ms, force)),
+            registration: RefCell::new(registration),
             due: Signal::new(),
             call_limit,
         }
@@ -104,12 +104,12 @@ impl Registrar {
             let shard = core.live.state.borrow();
             let advertised = self.advertised.borrow();
             match &due.what {
-                What::Everything => advertised.register(shard.topics.sorted().into_iter(), shard.topics.version()),
+                What::Everything => advertised.register(shard.topics.sorted().into_iter(), due.version),
                 What::Topics(names) => {
                     let topics = names.iter().filter_map(|name| shard.topics.get(name));
-                    advertised.register(topics, shard.topics.version())
+                    advertised.register(topics, due.version)
                 }
-                What::Version => vec![advertised.query_data_version(shard.topics.version())],
+                What::Version => vec![advertised.query_data_version(due.version)],
             }
         };
         let mut told = Told::Accepted;

@@ -31,7 +31,7 @@ use super::stop::Stop;
 use crate::broker::config as broker_config;
 use crate::broker::core::{Core, Identity};
 use crate::broker::registrar::Registrar;
-use crate::broker::registration::Advertised;
+use crate::broker::registration::{Advertised, Registration};
 use crate::broker::settings_sync;
 use crate::config::{self, NodeOptions, Settings, VIP_PORT_BELOW};
 use crate::net::connection::Shared;
@@ -302,7 +302,9 @@ async fn register(core: &Rc<Core>, options: &NodeOptions) {
         enable_acting_master: false,
     };
     let limit = Duration::from_millis(settings.register_timeout_ms.max(1) as u64);
-    let registrar = Rc::new(Registrar::new(advertised, servers, settings.register_period_ms, settings.register_always, limit));
+    let version = core.live.state.borrow().topics.version();
+    let registration = Registration::new(servers, version, settings.register_period_ms, settings.register_always);
+    let registrar = Rc::new(Registrar::new(advertised, registration, limit));
     *core.registrar.borrow_mut() = Some(registrar.clone());
     registrar.run(core);
     let began = runtime::uptime();

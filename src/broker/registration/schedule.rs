@@ -5,12 +5,16 @@
 //! - a change is confirmed only by an answer to a request that was made after it; what a request in flight does not have
 //!   yet is due again as soon as that request ends
 //! - at most one request is in flight to each name server
+//! - every request that brings something new has a version that its name server has not seen: it skips a table whose
+//!   version it knows, and the topic table's own version is ahead of what has been sent whenever changes overlap, and
+//!   stands still when only the broker's permission changes
 //! - name servers do not wait for each other
 //!
 //! Lives on the core that keeps the broker's topic table. Before: topic changes and the clock; after: `requests`.
 
 use std::collections::BTreeSet;
 
+use ringmq_shards::data_version::DataVersion;
 use ringmq_shards::types::Millis;
 
 /// `registerNameServerPeriod` is taken between these, as in the original.
@@ -29,6 +33,8 @@ const CHANGED_TOPICS_MAX: usize = 100;
 /// The registration of one broker name with all its name servers.
 pub struct Registration {
     servers: Vec<Server>,
+    /// Where the versions of each server begin.
+    version: DataVersion,
     period_ms: i64,
     /// `forceRegister`: the periodic registration sends the table without asking first whether it differs.
     force: bool,
@@ -39,6 +45,7 @@ pub struct Registration {
 pub struct Due {
     pub server: String,
     pub what: What,
+    pub version: DataVersion,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +59,8 @@ pub enum What {
 
 struct Server {
     address: String,
+    /// Of what it was sent last.
+    version: DataVersion,
     /// What it does not have yet.
     missing: Missing,
     /// What the request in flight brings.
@@ -74,9 +83,9 @@ enum Missing {
 
 impl Registration {
     /// Due at once with every server.
-    pub fn new(servers: impl IntoIterator<Item = String>, period_ms: i64, force: bool) -> Registration {
+    pub fn new(servers: impl IntoIterator<Item = String>, version: DataVersion, period_ms: i64, force: bool) -> Registration {
         let period_ms = period_ms.clamp(PERIOD_MS_MIN, PERIOD_MS_MAX);
-        let mut registration = Registration { servers: Vec::new(), period_ms, force };
+        let mut registration = Registration { servers: Vec::new(), version, period_ms, force };
         registration.set_servers(servers);
         registration
     }
@@ -89,7 +98,7 @@ impl Registration {
                 continue;
             }
             let known = left.iter().position(|server| server.address == address);
-            self.servers.push(known.map_or_else(|| Server::new(address), |at| left.swap_remove(at)));
+            self.servers.push(known.map_or_else(|| Server::new(address, self.version), |at| left.swap_remove(at)));
         }
         left.into_iter().map(|server| server.address).collect()
     }
@@ -114,6 +123,9 @@ impl Registration {
         let ready = self.servers.iter_mut().filter(|server| server.in_flight.is_none() && server.due_at() <= now);
         ready
             .map(|server| {
+                if server.missing != Missing::Nothing {
+                    server.version = server.version.next(now);
+                }
                 let what = match std::mem::replace(&mut server.missing, Missing::Nothing) {
                     Missing::Everything => What::Everything,
                     Missing::Topics(topics) => What::Topics(topics),
@@ -121,7 +133,7 @@ impl Registration {
                     Missing::Nothing => What::Version,
                 };
                 server.in_flight = Some(what.clone());
-                Due { server: server.address.clone(), what }
+                Due { server: server.address.clone(), what, version: server.version }
             })
             .collect()
     }
@@ -203,9 +215,10 @@ impl Registration {
 }
 
 impl Server {
-    fn new(address: String) -> Server {
+    fn new(address: String, version: DataVersion) -> Server {
         Server {
             address,
+            version,
             missing: Missing::Everything,
             in_flight: None,
             last_success: None,
@@ -263,7 +276,7 @@ mod tests {
     use super::*;
 
     fn with(servers: &[&str]) -> Registration {
-        Registration::new(servers.iter().map(|server| server.to_string()), 30_000, true)
+        Registration::new(servers.iter().map(|server| server.to_string()), DataVersion::default(), 30_000, true)
     }
 
     #[track_caller]
@@ -302,7 +315,7 @@ mod tests {
     #[test]
     fn the_period_has_bounds() {
         for (asked, got) in [(1, 10_000), (30_000, 30_000), (i64::MAX, 60_000)] {
-            let mut registration = Registration::new(["a".to_string()], asked, true);
+            let mut registration = Registration::new(["a".to_string()], DataVersion::default(), asked, true);
             registration.due(Millis(0));
             registration.succeeded("a", Millis(0));
             assert_eq!(registration.next_due(), Some(Millis(got)));
@@ -324,6 +337,26 @@ mod tests {
         registration.all_changed();
         registration.topic_changed("V");
         check(&mut registration, 5, &[("a", "everything")]);
+    }
+
+    /// Two changes may be known to the table before the first of them is sent, and a change of permission is none of the table's.
+    #[test]
+    fn what_is_new_has_a_version_of_its_own_and_what_is_repeated_has_not() {
+        let mut registration = with(&["a"]);
+        let mut versions = Vec::new();
+        for (now, change) in [(0, ""), (1, "T"), (1, "U"), (1, "everything"), (40_000, "")] {
+            match change {
+                "" => {}
+                "everything" => registration.all_changed(),
+                topic => registration.topic_changed(topic),
+            }
+            versions.push(registration.due(Millis(now)).remove(0).version);
+            registration.succeeded("a", Millis(now));
+        }
+        for (one, other) in [(0, 1), (1, 2), (2, 3)] {
+            assert_ne!(versions[one], versions[other], "{one} {other}");
+        }
+        assert_eq!(versions[3], versions[4], "the periodic registration");
     }
 
     #[test]
@@ -384,7 +417,7 @@ mod tests {
 
     #[test]
     fn without_force_the_version_is_asked_first() {
-        let mut registration = Registration::new(["a".to_string()], 30_000, false);
+        let mut registration = Registration::new(["a".to_string()], DataVersion::default(), 30_000, false);
         check(&mut registration, 0, &[("a", "everything")]);
         registration.succeeded("a", Millis(0));
         check(&mut registration, 30_000, &[("a", "version")]);
