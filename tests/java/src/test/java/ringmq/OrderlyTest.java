@@ -62,6 +62,8 @@ class OrderlyTest extends ClientTest {
             handling.remove(queue, consumer);
             return ConsumeOrderlyStatus.SUCCESS;
         });
+        // without it a shutdown gives the locks back while a listener may still be at work
+        consumer.setAwaitTerminationMillisWhenShutdown(5000);
         consumer.start();
         return consumer;
     }
