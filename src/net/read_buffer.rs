@@ -15,13 +15,15 @@ pub struct ReadBuffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// The last read took all the room there was: more may be waiting than the buffer holds.
+    was_full: bool,
     /// The share of the core's network memory that `bytes` counts against.
     grant: Grant,
 }
 
 impl ReadBuffer {
     pub fn new(budget: &Rc<Budget>) -> ReadBuffer {
-        ReadBuffer { bytes: vec![0; BYTES_MIN], start: 0, end: 0, grant: budget.force(BYTES_MIN) }
+        ReadBuffer { bytes: vec![0; BYTES_MIN], start: 0, end: 0, was_full: false, grant: budget.force(BYTES_MIN) }
     }
 
     /// What is read and not taken.
@@ -46,7 +48,7 @@ impl ReadBuffer {
             self.end -= self.start;
             self.start = 0;
         }
-        let wanted = if self.end == self.bytes.len() { (self.bytes.len() * 2).min(PASS_BYTES_MAX) } else { 0 };
+        let wanted = if self.was_full { (self.bytes.len() * 2).min(PASS_BYTES_MAX) } else { 0 };
         let wanted = wanted.max(frame_bytes);
         if wanted > self.bytes.len() && !self.resize(wanted) && self.end == self.bytes.len() {
             return None;
@@ -57,6 +59,7 @@ impl ReadBuffer {
     pub fn filled(&mut self, bytes: usize) {
         self.end += bytes;
         assert!(self.end <= self.bytes.len(), "a read fills at most the room it was given");
+        self.was_full = self.end == self.bytes.len();
     }
 
     /// Whether there is anything for `shrink` to give back.
@@ -70,6 +73,7 @@ impl ReadBuffer {
             self.bytes = vec![0; BYTES_MIN];
             self.start = 0;
             self.end = 0;
+            self.was_full = false;
             self.grant.resize_down(BYTES_MIN);
         }
     }
@@ -109,6 +113,21 @@ mod tests {
         buffer.take(6);
         read(&mut buffer, b"ond", 0);
         assert_eq!(buffer.unread(), b"second");
+    }
+
+    /// A client that sends many frames at once is read in few calls, also when each read ends within a frame.
+    #[test]
+    fn grows_while_reads_fill_it() {
+        let budget = Budget::new(1 << 20);
+        let mut buffer = ReadBuffer::new(&budget);
+        let mut rooms = Vec::new();
+        for _ in 0..5 {
+            let room = buffer.room(700).expect("the budget is large").len();
+            rooms.push(room);
+            buffer.filled(room);
+            buffer.take(buffer.unread().len() / 700 * 700);
+        }
+        assert_eq!(rooms, [2048, 4096 - 648, 8192 - 596, 16384 - 492, 32768 - 284]);
     }
 
     #[test]
