@@ -5,27 +5,102 @@
 
 use crate::remoting::message::properties::{self, name};
 
-/// Why a message cannot be taken yet: features whose absence must be said instead of losing their promise.
-pub fn unserved(sent: &[u8]) -> Option<&'static str> {
-    let text = |name| properties::get(sent, name).and_then(|value| std::str::from_utf8(value).ok());
-    if text(name::TRAN_MSG).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        return Some("transactional messages are not served yet");
-    }
-    if text(name::DELAY).and_then(|level| level.parse::<i32>().ok()).is_some_and(|level| level > 0) {
-        return Some("delayed messages are not served yet");
-    }
-    if [name::TIMER_DELAY_SEC, name::TIMER_DELAY_MS, name::TIMER_DELIVER_MS].into_iter().any(|name| text(name).is_some()) {
-        return Some("timer messages are not served yet");
-    }
-    None
+/// A client's properties, read in one pass: every message comes through here.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent<'a> {
+    bytes: &'a [u8],
+    unique_key: Option<&'a [u8]>,
+    has_pop_ck: bool,
+    is_transactional: bool,
+    is_delayed: bool,
+    has_timer: bool,
 }
 
-/// Writes into `out` what is stored: the client's properties and the broker's own.
-pub fn compose(sent: &[u8], added: &[(&str, &str)], out: &mut Vec<u8>) {
-    out.clear();
-    out.extend_from_slice(sent);
-    properties::remove(out, name::POP_CK);
-    for (name, value) in added {
-        properties::append(out, name, value);
+impl<'a> Sent<'a> {
+    pub fn of(bytes: &'a [u8]) -> Sent<'a> {
+        let (unique_key, has_pop_ck) = (None, false);
+        let mut sent = Sent { bytes, unique_key, has_pop_ck, is_transactional: false, is_delayed: false, has_timer: false };
+        for (found, value) in properties::iter(bytes) {
+            match std::str::from_utf8(found).unwrap_or_default() {
+                name::UNIQ_KEY => sent.unique_key = Some(value),
+                name::POP_CK => sent.has_pop_ck = true,
+                name::TRAN_MSG => sent.is_transactional = value.eq_ignore_ascii_case(b"true"),
+                name::DELAY => {
+                    let level = std::str::from_utf8(value).ok().and_then(|level| level.parse::<i32>().ok());
+                    sent.is_delayed = level.is_some_and(|level| level > 0);
+                }
+                name::TIMER_DELAY_SEC | name::TIMER_DELAY_MS | name::TIMER_DELIVER_MS => sent.has_timer = true,
+                _ => {}
+            }
+        }
+        sent
+    }
+
+    pub fn unique_key(&self) -> Option<&'a str> {
+        std::str::from_utf8(self.unique_key?).ok()
+    }
+
+    /// Why a message cannot be taken yet: features whose absence must be said instead of losing their promise.
+    pub fn unserved(&self) -> Option<&'static str> {
+        if self.is_transactional {
+            return Some("transactional messages are not served yet");
+        }
+        if self.is_delayed {
+            return Some("delayed messages are not served yet");
+        }
+        self.has_timer.then_some("timer messages are not served yet")
+    }
+
+    /// Writes into `out` what is stored: the client's properties and the broker's own.
+    pub fn compose(&self, added: &[(&str, &str)], out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(self.bytes);
+        if self.has_pop_ck {
+            properties::remove(out, name::POP_CK);
+        }
+        for (name, value) in added {
+            properties::append(out, name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(text: &str) -> Vec<u8> {
+        text.replace('=', "\u{1}").replace(';', "\u{2}").into_bytes()
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_said() {
+        for (sent, why) in [
+            ("TRAN_MSG=TRUE;", Some("transactional messages are not served yet")),
+            ("TRAN_MSG=true;TRAN_MSG=false;", None),
+            ("DELAY=3", Some("delayed messages are not served yet")),
+            ("DELAY=0;A=b;", None),
+            ("DELAY=x;", None),
+            ("TIMER_DELAY_MS=1;", Some("timer messages are not served yet")),
+            ("TIMER_DELIVER_MS=1;", Some("timer messages are not served yet")),
+            ("TIMER_DELAY_SEC=;", None),
+        ] {
+            assert_eq!(Sent::of(&stored(sent)).unserved(), why, "{sent}");
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_what_was_sent_and_the_brokers_own_behind_it() {
+        for (sent, composed, key) in [
+            ("", "R=x;", None),
+            ("A=b", "A=b;R=x;", None),
+            ("UNIQ_KEY=1;POP_CK=9;A=b;UNIQ_KEY=2;", "UNIQ_KEY=1;A=b;UNIQ_KEY=2;R=x;", Some("2")),
+            ("POP_CK=;", "POP_CK=;R=x;", None),
+        ] {
+            let (sent, mut out) = (stored(sent), Vec::new());
+            let read = Sent::of(&sent);
+            read.compose(&[("R", "x")], &mut out);
+            assert_eq!(out, stored(composed));
+            assert_eq!(read.unique_key(), key);
+        }
     }
 }

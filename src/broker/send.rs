@@ -16,12 +16,12 @@ use ringmq_shards::topic::{self, TopicName};
 use super::ack::{Ticket, UniqueKey};
 use super::changes::Wanted;
 use super::core::{Core, Offered};
-use super::properties;
+use super::properties::Sent;
 use super::response::{Refusal, write_refusal};
 use crate::net::owned_frame::OwnedFrame;
 use crate::net::{Connection, Flow};
 use crate::remoting::code::ResponseCode;
-use crate::remoting::message::properties::{PROPERTIES_BYTES_MAX, get as find, name};
+use crate::remoting::message::properties::{PROPERTIES_BYTES_MAX, name};
 use crate::remoting::request::send::SendMessage;
 use crate::remoting::sysflag::message as flag;
 use crate::remoting::{Encoding, Frame, Header};
@@ -48,8 +48,9 @@ fn serve(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header
         Ok(request) => request,
         Err(bad) => return refuse(core, connection, frame.encoding, header, Refusal::from(bad)),
     };
-    match check(core, connection.peer, &request, frame.body) {
-        Ok(Checked::Ready { queue_id }) => append(core, connection, frame, header, &request, queue_id),
+    let sent = Sent::of(request.properties.as_bytes());
+    match check(core, connection.peer, &request, &sent, frame.body) {
+        Ok(Checked::Ready { queue_id }) => append(core, connection, frame, header, &request, &sent, queue_id),
         Ok(Checked::UnknownTopic) => {
             create_then_send(core, connection, frame, &request);
             Flow::Taken
@@ -58,7 +59,7 @@ fn serve(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header
     }
 }
 
-fn check(core: &Rc<Core>, peer: SocketAddr, request: &SendMessage<'_>, body: &[u8]) -> Result<Checked, Refusal> {
+fn check(core: &Rc<Core>, peer: SocketAddr, request: &SendMessage<'_>, sent: &Sent<'_>, body: &[u8]) -> Result<Checked, Refusal> {
     core.accepts_messages()?;
     TopicName::parse(request.topic)?;
     if topic::send_is_forbidden(request.topic) {
@@ -87,12 +88,12 @@ fn check(core: &Rc<Core>, peer: SocketAddr, request: &SendMessage<'_>, body: &[u
         // The broker picks one.
         Err(_) => (runtime::random() % u64::from(config.write_queue_nums.max(1))) as u32,
     };
-    check_message(core, request, body)?;
+    check_message(core, request, sent, body)?;
     Ok(Checked::Ready { queue_id })
 }
 
 /// What of the message itself would make the store refuse it.
-fn check_message(core: &Core, request: &SendMessage<'_>, body: &[u8]) -> Result<(), Refusal> {
+fn check_message(core: &Core, request: &SendMessage<'_>, sent: &Sent<'_>, body: &[u8]) -> Result<(), Refusal> {
     if body.is_empty() {
         return Err(Refusal::new(ResponseCode::SystemError, "the message has no body; send at least one byte".into()));
     }
@@ -104,7 +105,7 @@ fn check_message(core: &Core, request: &SendMessage<'_>, body: &[u8]) -> Result<
     if request.sys_flag & flag::INNER_BATCH != 0 {
         return Err(illegal(core));
     }
-    if let Some(why) = properties::unserved(request.properties.as_bytes()) {
+    if let Some(why) = sent.unserved() {
         return Err(Refusal::new(ResponseCode::MessageIllegal, why.into()));
     }
     if request.batch && TopicName::parse(request.topic).is_ok_and(TopicName::is_retry) {
@@ -134,12 +135,12 @@ fn append(
     frame: &Frame<'_>,
     header: &Header<'_>,
     request: &SendMessage<'_>,
+    sent: &Sent<'_>,
     queue_id: u32,
 ) -> Flow {
     let mut composed = core.scratch.borrow_mut();
-    let sent = request.properties.as_bytes();
     let made_key;
-    let given = find(sent, name::UNIQ_KEY).and_then(|key| std::str::from_utf8(key).ok());
+    let given = sent.unique_key();
     let unique_key = match given {
         Some(key) => key,
         // The messages of a batch have their own.
@@ -159,7 +160,7 @@ fn append(
             (name::UNIQ_KEY, unique_key),
         ];
         let added = if given.is_some() { &added[..3] } else { &added };
-        properties::compose(sent, added, &mut composed);
+        sent.compose(added, &mut composed);
         if composed.len() > PROPERTIES_BYTES_MAX {
             // As the original: what the broker adds counts too, and a message without it would be no message of this broker.
             return refuse(core, connection, frame.encoding, header, illegal(core));

@@ -4,6 +4,7 @@
 //! least three bytes, a name and a value; the first 01 ends the name; of two entries with one name the last one wins.
 
 use crate::filter::java_hash;
+use memchr::memchr;
 
 const NAME_END: u8 = 1;
 const VALUE_END: u8 = 2;
@@ -60,11 +61,20 @@ impl<'a> IndexedProperties<'a> {
 }
 
 /// Entries that count, in their order.
-fn entries(properties: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    properties.split(|byte| *byte == VALUE_END).filter_map(|entry| {
-        let end = entry.iter().position(|byte| *byte == NAME_END)?;
-        let (name, value) = (&entry[..end], &entry[end + 1..]);
-        (!name.is_empty() && !value.is_empty()).then_some((name, value))
+pub fn entries(properties: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut rest = properties;
+    std::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let end = memchr(VALUE_END, rest).unwrap_or(rest.len());
+            let entry = &rest[..end];
+            rest = rest.get(end + 1..).unwrap_or_default();
+            let Some(end) = memchr(NAME_END, entry) else { continue };
+            let (name, value) = (&entry[..end], &entry[end + 1..]);
+            if !name.is_empty() && !value.is_empty() {
+                return Some((name, value));
+            }
+        }
+        None
     })
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Write};
 
-pub use ringmq_shards::record::property as get;
+pub use ringmq_shards::record::{entries as iter, property as get};
 
 /// What a record's length word holds, and Java's limit.
 pub const PROPERTIES_BYTES_MAX: usize = i16::MAX as usize;
@@ -61,14 +61,6 @@ impl Display for PropertiesTooLong {
 }
 
 impl std::error::Error for PropertiesTooLong {}
-
-/// The entries that count, in their order.
-pub fn iter(properties: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    properties.split(|byte| *byte == VALUE_END).filter_map(|entry| {
-        let (name, value) = split(entry)?;
-        (!name.is_empty() && !value.is_empty()).then_some((name, value))
-    })
-}
 
 /// Behind all others. For a name that is not there yet: an earlier entry stays, unread.
 pub fn append(properties: &mut Vec<u8>, name: &str, value: impl Display) {

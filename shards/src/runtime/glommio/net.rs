@@ -156,14 +156,7 @@ impl Stream {
             if self.closed.get() {
                 return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the connection was closed on this side"));
             }
-            let mut slices = [IoSlice::new(&[]); PARTS_MAX];
-            let count = parts.len().min(PARTS_MAX);
-            for (slice, part) in slices.iter_mut().zip(parts) {
-                *slice = IoSlice::new(part);
-            }
-            slices[0] = IoSlice::new(&parts[0][skip..]);
-            // SIGPIPE does not come: Rust's start-up code ignores it, and a broken pipe is this call's error.
-            match self.inner.socket().write_vectored(&slices[..count]) {
+            match self.write_now(parts, skip) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => return Ok(written),
                 Err(error) => match error.kind() {
@@ -173,6 +166,22 @@ impl Stream {
                 },
             }
         }
+    }
+
+    fn write_now(&self, parts: &[&[u8]], skip: usize) -> io::Result<usize> {
+        let mut socket = self.inner.socket();
+        // SIGPIPE does not come: Rust's start-up code ignores it, and a broken pipe is this call's error.
+        if let [only] = parts {
+            // `send`, which does without what `writev` does for files.
+            return socket.write(&only[skip..]);
+        }
+        let mut slices = [IoSlice::new(&[]); PARTS_MAX];
+        let count = parts.len().min(PARTS_MAX);
+        for (slice, part) in slices.iter_mut().zip(parts) {
+            *slice = IoSlice::new(part);
+        }
+        slices[0] = IoSlice::new(&parts[0][skip..]);
+        socket.write_vectored(&slices[..count])
     }
 
     pub fn close(&self) {
