@@ -1,0 +1,11 @@
+//! `ringmq tune` on trees that look like hosts: Debian 12, Ubuntu 24.04, RHEL 9, a container. The machine itself is
+//! only looked at.
+
+#[path = "tune/deeds.rs"]
+mod deeds;
+#[path = "tune/host.rs"]
+mod host;
+#[path = "tune/looking.rs"]
+mod looking;
+#[path = "tune/script.rs"]
+mod script;
