@@ -54,7 +54,9 @@ const COMMON: &[(&str, &str)] = &[
     ("etc/default/grub", "GRUB_CMDLINE_LINUX=\"quiet\"\n"),
 ];
 
-pub const DISTRIBUTIONS: [(&str, fn() -> Host); 3] = [("Debian 12", debian), ("Ubuntu 24.04", ubuntu), ("RHEL 9", rhel)];
+type Named = (&'static str, fn() -> Host);
+
+pub const DISTRIBUTIONS: [Named; 3] = [("Debian 12", debian), ("Ubuntu 24.04", ubuntu), ("RHEL 9", rhel)];
 
 pub fn debian() -> Host {
     Host::new(&[("proc/sys/kernel/osrelease", "6.1.0-26-amd64\n"), ("etc/sysctl.conf", "#net.ipv4.ip_forward=1\n")])
