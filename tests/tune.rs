@@ -1,6 +1,8 @@
 //! `ringmq tune` on trees that look like hosts: Debian 12, Ubuntu 24.04, RHEL 9, a container. The machine itself is
 //! only looked at.
 
+#[path = "tune/cut_off.rs"]
+mod cut_off;
 #[path = "tune/deeds.rs"]
 mod deeds;
 #[path = "tune/host.rs"]

@@ -20,6 +20,15 @@ pub(super) fn hard(tree: &Tree, name: &str) -> Result<String, String> {
     Ok(if best == u64::MAX { "unlimited".to_string() } else { best.to_string() })
 }
 
+/// A login fails altogether if its limit of files is above the kernel's, `fs.nr_open`.
+pub(super) fn below_roof(name: &str, value: &str, roof: Option<&str>) -> Result<(), String> {
+    let roof = roof.and_then(|text| text.trim().parse::<u64>().ok());
+    match (name, roof, value.parse::<u64>()) {
+        ("nofile", Some(roof), Ok(value)) if value > roof => Err(format!("fs.nr_open is {roof}: apply nr-open first")),
+        _ => Ok(()),
+    }
+}
+
 fn promised(line: &str, name: &str) -> Option<u64> {
     let words: Vec<&str> = line.split('#').next()?.split_whitespace().collect();
     match words.as_slice() {

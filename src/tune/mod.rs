@@ -68,6 +68,8 @@ pub struct Answer {
 /// An error is what keeps the tool from looking at all; what cannot be written is named in the answer.
 pub fn run(request: &Request) -> Result<Answer, String> {
     let tree = tree::Tree::new(&request.root)?;
+    // Held until the answer is there; before the survey, so that nobody changes what it found.
+    let _alone = matches!(request.verb, Verb::Apply | Verb::Undo).then(|| tree.lock()).transpose()?;
     let taken = || survey::take(&tree, request);
     match request.verb {
         Verb::Check => taken().map(|survey| report::check(&survey, request.json)),

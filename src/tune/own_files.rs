@@ -1,12 +1,13 @@
 //! The files that keep settings over a reboot: all of our own names, each made whole from the state.
 //!
-//! Invariant: a file without our first line is not ours; it is neither replaced nor removed.
+//! Invariant: a file that the state does not know, or that reads otherwise than it was written, is neither replaced nor
+//! removed.
 
-use super::state::{Key, Limit, OwnFile};
+use super::state::{Key, Limit, OwnFile, State};
 use super::tree::Tree;
 
 pub(super) const SYSCTL: &str = "etc/sysctl.d/90-ringmq-tune.conf";
-const LIMITS: &str = "etc/security/limits.d/90-ringmq-tune.conf";
+pub(super) const LIMITS: &str = "etc/security/limits.d/90-ringmq-tune.conf";
 const UDEV: &str = "etc/udev/rules.d/90-ringmq-tune.rules";
 const UNIT: &str = "etc/systemd/system/ringmq-tune.service";
 const UNIT_LINK: &str = "etc/systemd/system/multi-user.target.wants/ringmq-tune.service";
@@ -36,13 +37,9 @@ pub(super) fn wanted(keys: &[Key], limits: &[Limit]) -> Vec<OwnFile> {
     files
 }
 
-/// A file of our name that somebody else wrote.
-pub(super) fn foreign(tree: &Tree) -> Option<&'static str> {
-    ALL.into_iter().find(|path| {
-        let is_ours = tree.link(path).is_some_and(|target| target == "../ringmq-tune.service")
-            || tree.read(path).is_ok_and(|text| text.starts_with(FIRST_LINE));
-        tree.exists(path) && !is_ours
-    })
+/// A file of our name that no remembered run wrote.
+pub(super) fn foreign(tree: &Tree, state: &State) -> Option<&'static str> {
+    ALL.into_iter().find(|path| tree.exists(path) && !state.files.iter().any(|file| file.path == *path))
 }
 
 pub(super) fn is_as(tree: &Tree, file: &OwnFile) -> bool {

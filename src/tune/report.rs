@@ -54,8 +54,11 @@ impl Deed {
         Deed { id: id.to_string(), path: path.to_string(), what, detail: detail.to_string() }
     }
 
-    pub(super) fn changed(id: &str, path: &str, from: &str, to: &str) -> Deed {
-        Deed::new(id, path, What::Changed, &format!("{} -> {}", line(from), line(to)))
+    /// `asked`: what was to be written, if there is such a thing; kernels clamp and round.
+    pub(super) fn changed(id: &str, path: &str, from: &str, to: &str, asked: &str) -> Deed {
+        let is_as_asked = asked.is_empty() || line(asked) == line(to);
+        let note = if is_as_asked { String::new() } else { format!(" (asked for {})", line(asked)) };
+        Deed::new(id, path, What::Changed, &format!("{} -> {}{note}", line(from), line(to)))
     }
 
     pub(super) fn holds(id: &str, path: &str, from: &str, to: &str) -> Deed {
@@ -115,7 +118,8 @@ pub(super) fn check(survey: &Survey, as_json: bool) -> Answer {
     let text = if as_json {
         json_of(survey, &|_| None)
     } else {
-        let rows = survey.findings.iter().map(|finding| {
+        let mut rows: Vec<Row> = Vec::new();
+        for finding in &survey.findings {
             let (label, detail) = match &finding.outcome {
                 Outcome::AsWanted => ("ok", current(finding)),
                 Outcome::Differs(value) => ("DIFFERS", format!("{}, wanted {value}", current(finding))),
@@ -123,10 +127,14 @@ pub(super) fn check(survey: &Survey, as_json: bool) -> Answer {
                 Outcome::Shown if finding.wanted.is_empty() => ("shown", current(finding)),
                 Outcome::Shown => ("shown", format!("{} (good: {})", current(finding), finding.wanted)),
             };
-            [label.to_string(), finding.setting.id.clone(), short(&finding.path), detail]
-        });
+            let alike = |row: &&mut Row| row.label == label && row.id == finding.setting.id && row.detail == detail;
+            match rows.iter_mut().find(alike) {
+                Some(row) => row.paths += 1,
+                None => rows.push(Row { label, id: &finding.setting.id, path: &finding.path, paths: 1, detail }),
+            }
+        }
         let next = if counts.differ > 0 { "; 'ringmq tune plan' says why, 'sudo ringmq tune apply' sets them" } else { "" };
-        format!("{}{}\n{counts}{next}\n", table(rows), head(survey))
+        format!("{}{}\n{counts}{next}\n", table(rows.into_iter().map(Row::columns)), head(survey))
     };
     Answer { text, as_wanted: counts.differ == 0 }
 }
@@ -158,6 +166,23 @@ pub(super) fn plan(survey: &Survey, tree: &Tree, as_json: bool) -> Answer {
         }
     }
     Answer { text: format!("{text}{}\n{counts}\n", head(survey)), as_wanted: counts.differ == 0 }
+}
+
+/// A line of check's table: all files of a setting that read alike, as hosts have many cores and queues.
+struct Row<'a> {
+    label: &'static str,
+    id: &'a str,
+    /// The first of them.
+    path: &'a str,
+    paths: usize,
+    detail: String,
+}
+
+impl Row<'_> {
+    fn columns(self) -> [String; 4] {
+        let more = if self.paths > 1 { format!(" and {} more", self.paths - 1) } else { String::new() };
+        [self.label.to_string(), self.id.to_string(), short(self.path) + &more, self.detail]
+    }
 }
 
 struct Counts {

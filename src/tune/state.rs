@@ -1,4 +1,4 @@
-//! What was there before us: written before the first key is, removed when all is back.
+//! What was there before us: written before the first key or file is, removed when all is back.
 //!
 //! A crash between the state file and a key leaves `before` for a key that still has that value: undo finds nothing to do.
 
@@ -15,8 +15,9 @@ pub(super) struct State {
     /// In the order in which they were written.
     pub keys: Vec<Key>,
     pub limits: Vec<Limit>,
+    /// Written down before they are on disk. A path is there twice while its file is being replaced.
     pub files: Vec<OwnFile>,
-    /// Folders that we made, outermost first.
+    /// Folders that we made, each after those it is in.
     pub folders: Vec<String>,
 }
 
@@ -73,13 +74,16 @@ impl State {
         if tree.read(STATE).is_ok_and(|text| text == self.text()) {
             return Ok(());
         }
-        // The folders that the state file itself needs belong into it: a second writing.
-        let made = tree.write_file(STATE, &self.text())?;
-        if !made.is_empty() {
-            self.folders.extend(made);
-            tree.write_file(STATE, &self.text())?;
-        }
-        Ok(())
+        // The folders that the state file itself needs belong into it.
+        self.will_make(tree, STATE);
+        tree.write_file(STATE, &self.text())
+    }
+
+    /// Writes down the folders that are going to be made for this file.
+    pub(super) fn will_make(&mut self, tree: &Tree, file: &str) {
+        let missing = tree.missing_folders(file).into_iter();
+        let new: Vec<String> = missing.filter(|folder| !self.folders.contains(folder)).collect();
+        self.folders.extend(new);
     }
 
     pub(super) fn is_empty(&self) -> bool {

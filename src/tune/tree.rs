@@ -3,7 +3,7 @@
 //! A root other than `/` has no kernel behind it, so two things are done as the kernel would: a choice moves its
 //! brackets, and a link that leads out of the root is refused, lest a trial reaches the machine itself.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,20 @@ impl Tree {
     /// For people: as it would be typed.
     pub(super) fn shown(&self, path: &str) -> String {
         self.root.join(path).display().to_string()
+    }
+
+    /// One run at a time changes a tree. The root itself is locked: no lock file stays behind, and the kernel lets go of
+    /// it whatever becomes of the run.
+    pub(super) fn lock(&self) -> Result<fs::File, String> {
+        let failed = |error: io::Error| format!("{}: cannot be locked: {error}", self.root.display());
+        let root = fs::File::open(&self.root).map_err(failed)?;
+        match root.try_lock() {
+            Ok(()) => Ok(root),
+            Err(TryLockError::WouldBlock) => {
+                Err(format!("another 'ringmq tune' is changing {}; try again when it is done", self.root.display()))
+            }
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
     }
 
     pub(super) fn exists(&self, path: &str) -> bool {
@@ -89,31 +103,41 @@ impl Tree {
         offered.iter().map(mark).collect::<Vec<_>>().join(" ") + &before[before.trim_end().len()..]
     }
 
-    /// Whole or not at all, with the folders it needs; those that were made are returned, outermost first.
-    pub(super) fn write_file(&self, path: &str, text: &str) -> io::Result<Vec<String>> {
-        let made = self.make_folders(path)?;
-        let new = self.inside(&format!("{path}.new"))?;
-        fs::write(&new, text)?;
-        fs::File::open(&new)?.sync_all()?;
-        fs::rename(&new, self.inside(path)?)?;
-        Ok(made)
+    /// The folders that a file needs and that are not there, outermost first.
+    pub(super) fn missing_folders(&self, path: &str) -> Vec<String> {
+        let folders = path.match_indices('/').map(|(slash, _)| path[..slash].to_string());
+        folders.filter(|folder| !self.exists(folder)).collect()
     }
 
-    pub(super) fn write_link(&self, path: &str, target: &str) -> io::Result<Vec<String>> {
-        let made = self.make_folders(path)?;
-        std::os::unix::fs::symlink(target, self.root.join(path))?;
-        Ok(made)
+    /// Whole or not at all, with the folders it needs. Everyone may read it: `check` is for ordinary users too.
+    pub(super) fn write_file(&self, path: &str, text: &str) -> io::Result<()> {
+        self.make_folders(path)?;
+        let (new, file) = (self.inside(&unfinished(path))?, self.inside(path)?);
+        fs::write(&new, text)?;
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o644))?;
+        fs::File::open(&new)?.sync_all()?;
+        fs::rename(&new, &file)?;
+        fs::File::open(file.parent().unwrap_or(&self.root))?.sync_all()
+    }
+
+    pub(super) fn write_link(&self, path: &str, target: &str) -> io::Result<()> {
+        self.make_folders(path)?;
+        std::os::unix::fs::symlink(target, self.inside(path)?)
     }
 
     pub(super) fn link(&self, path: &str) -> Option<String> {
         fs::read_link(self.root.join(path)).ok().map(|target| target.to_string_lossy().into_owned())
     }
 
+    /// The file, and what a run that was killed while it wrote it left of it.
     pub(super) fn remove(&self, path: &str) -> io::Result<()> {
-        match fs::remove_file(self.root.join(path)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            other => other,
+        for path in [path, &unfinished(path)] {
+            match fs::remove_file(self.root.join(path)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
+        Ok(())
     }
 
     /// If it is empty: what others put there keeps it.
@@ -121,16 +145,8 @@ impl Tree {
         _ = fs::remove_dir(self.root.join(path));
     }
 
-    fn make_folders(&self, path: &str) -> io::Result<Vec<String>> {
-        let mut made = Vec::new();
-        for (slash, _) in path.match_indices('/') {
-            let folder = &path[..slash];
-            if !self.exists(folder) {
-                fs::create_dir(self.inside(folder)?)?;
-                made.push(folder.to_string());
-            }
-        }
-        Ok(made)
+    fn make_folders(&self, path: &str) -> io::Result<()> {
+        self.missing_folders(path).iter().try_for_each(|folder| fs::create_dir(self.inside(folder)?))
     }
 
     fn open(&self, path: &str, truncate: bool) -> io::Result<fs::File> {
@@ -153,6 +169,10 @@ impl Tree {
             _ => Ok(full),
         }
     }
+}
+
+fn unfinished(path: &str) -> String {
+    format!("{path}.new")
 }
 
 /// The few reasons that people meet, in words.

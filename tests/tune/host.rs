@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -86,14 +87,9 @@ pub fn rhel() -> Host {
 
 /// No key may be written, and /etc has little.
 pub fn container() -> Host {
-    use std::os::unix::fs::PermissionsExt;
     let host = Host::new(&[("proc/sys/kernel/osrelease", "6.1.0-26-amd64\n")]);
-    for path in host.snapshot().into_keys().filter(|path| path.starts_with("proc/sys") || path.starts_with("sys/")) {
-        let file = host.root.join(path);
-        if file.is_file() {
-            fs::set_permissions(file, fs::Permissions::from_mode(0o444)).expect("our own file");
-        }
-    }
+    let is_key = |path: &String| (path.starts_with("proc/sys") || path.starts_with("sys/")) && !path.ends_with('/');
+    host.snapshot().into_keys().filter(is_key).for_each(|path| host.deny(&path));
     host
 }
 
@@ -114,6 +110,21 @@ impl Host {
 
     pub fn read(&self, path: &str) -> String {
         fs::read_to_string(self.root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// As where a container's key is read-only.
+    pub fn deny(&self, path: &str) {
+        fs::set_permissions(self.root.join(path), fs::Permissions::from_mode(0o444)).expect("our own file");
+    }
+
+    pub fn allow(&self, path: &str) {
+        fs::set_permissions(self.root.join(path), fs::Permissions::from_mode(0o644)).expect("our own file");
+    }
+
+    pub fn link(&self, path: &str, target: &str) {
+        let link = self.root.join(path);
+        fs::create_dir_all(link.parent().expect("it is in a folder")).expect("our own folder");
+        std::os::unix::fs::symlink(target, link).expect("our own link");
     }
 
     pub fn remove(&self, path: &str) {
