@@ -3,7 +3,10 @@
 //! The script holds each value that was seen and the one to write. It writes only over the value that was seen, so
 //! that it lowers nothing that was raised meanwhile; `undo` writes only over its own.
 
+use std::collections::BTreeSet;
+
 use super::Answer;
+use super::limits;
 use super::own_files;
 use super::rule;
 use super::state::{Key, Limit, OwnFile};
@@ -11,7 +14,7 @@ use super::survey::{Outcome, Survey};
 use super::tree::Tree;
 
 pub(super) fn script(tree: &Tree, survey: &Survey) -> Result<Answer, String> {
-    let (mut keys, mut limits) = (Vec::new(), Vec::new());
+    let (mut keys, mut promised) = (Vec::new(), Vec::new());
     let (mut apply, mut back, mut beside) = (String::new(), String::new(), String::new());
     for finding in &survey.findings {
         let (id, path) = (&finding.setting.id, &finding.path);
@@ -24,7 +27,15 @@ pub(super) fn script(tree: &Tree, survey: &Survey) -> Result<Answer, String> {
             Outcome::AsWanted | Outcome::Shown => continue,
         };
         if let Some(name) = path.strip_prefix("limits/") {
-            limits.push(Limit { name: name.to_string(), value: value.clone() });
+            let planned = survey.findings.iter().find_map(|other| match &other.outcome {
+                Outcome::Differs(value) if other.path == "proc/sys/fs/nr_open" => Some(value.clone()),
+                _ => None,
+            });
+            let roof = planned.or_else(|| tree.read("proc/sys/fs/nr_open").ok());
+            match limits::below_roof(name, value, roof.as_deref()) {
+                Ok(()) => promised.push(Limit { name: name.to_string(), value: value.clone() }),
+                Err(reason) => apply += &format!("complain {}\n", quoted(format!("{name}: {reason}"))),
+            }
             continue;
         }
         let before = finding.current.clone().unwrap_or_default();
@@ -41,18 +52,19 @@ pub(super) fn script(tree: &Tree, survey: &Survey) -> Result<Answer, String> {
         }
         keys.push(Key { id: id.clone(), path: path.clone(), before, value: value.clone(), ours, touched: Vec::new() });
     }
+    let files = own_files::wanted(&keys, &promised);
     // Files that a run of the tool made here already say more than this plan does.
-    if let Some(file) =
-        own_files::wanted(&keys, &limits).iter().find(|file| tree.exists(&file.path) && !own_files::is_as(tree, file))
-    {
+    if let Some(file) = files.iter().find(|file| tree.exists(&file.path) && !own_files::is_as(tree, file)) {
         return Err(format!(
             "{}: already there; run 'ringmq tune undo' first, so that the script is whole",
             tree.shown(&file.path)
         ));
     }
-    let files = own_files::wanted(&keys, &limits);
     let made: String = files.iter().map(make).collect();
-    let removed: String = files.iter().map(|file| format!("remove_own {}\n", quoted(&file.path))).collect();
+    let mut removed: String = files.iter().map(|file| format!("remove_own {}\n", quoted(&file.path))).collect();
+    // Innermost first: what is empty then was made by the script.
+    let folders: BTreeSet<String> = files.iter().flat_map(|file| tree.missing_folders(&file.path)).collect();
+    folders.iter().rev().for_each(|folder| removed += &format!("remove_folder {}\n", quoted(folder)));
     let (profile, shards) = (survey.profile.name(), survey.machine.shards);
     let head = format!(
         "#!/bin/sh\n# RingMQ's kernel settings: profile {profile}, {shards} shard(s), as 'ringmq tune script' found them to differ.\n"
@@ -83,6 +95,12 @@ root=${2:-}
 code=0
 quiet=
 case $verb in apply | undo) ;; *) echo "usage: $0 [apply|undo] [ROOT]" >&2; exit 2 ;; esac
+
+# Not beside another run; the root is locked as the program does it.
+if command -v flock > /dev/null; then
+    exec 9< "${root:-/}"
+    flock -n 9 || { echo "$0: another run changes ${root:-/}; try again when it is done" >&2; exit 1; }
+fi
 
 complain() {
     [ -n "$quiet" ] && return
@@ -122,6 +140,10 @@ write_own() {
 
 link_own() {
     mkdir -p "$(dirname "$root/$1")" && ln -sfn "$2" "$root/$1" || complain "$1: cannot be written here"
+}
+
+remove_folder() {
+    rmdir "$root/$1" 2> /dev/null || :
 }
 
 remove_own() {
