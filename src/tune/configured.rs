@@ -3,10 +3,14 @@
 use super::own_files;
 use super::tree::Tree;
 
-/// The values of a key (`proc/sys/...`) in /etc/sysctl.conf and /etc/sysctl.d, without our own file.
+/// Where sysctl and systemd-sysctl look.
+const FOLDERS: [&str; 5] = ["etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d", "lib/sysctl.d"];
+
+/// The values of a key (`proc/sys/...`) in all files of sysctl but our own.
 pub(super) fn values(tree: &Tree, key: &str) -> Vec<String> {
     let mut files = vec!["etc/sysctl.conf".to_string()];
-    files.extend(tree.expand("etc/sysctl.d/*.conf").into_iter().filter(|file| file != own_files::SYSCTL));
+    let found = FOLDERS.iter().flat_map(|folder| tree.expand(&format!("{folder}/*.conf")));
+    files.extend(found.filter(|file| file != own_files::SYSCTL));
     let texts = files.iter().filter_map(|file| tree.read(file).ok());
     texts.flat_map(|text| text.lines().filter_map(|line| value(line, key)).collect::<Vec<_>>()).collect()
 }

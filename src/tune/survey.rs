@@ -1,9 +1,11 @@
 //! Every row held against the machine: what is, what is wanted, what would be written. Changes nothing.
 
+use std::collections::BTreeSet;
+
 use super::machine::{self, Machine};
 use super::settings::{self, Profile, Rule, Setting};
 use super::tree::{Tree, explain};
-use super::{Request, configured, form, limits, rule};
+use super::{Request, Verb, configured, form, limits, rule};
 
 pub(super) struct Survey {
     pub machine: Machine,
@@ -43,7 +45,7 @@ pub(super) fn take(tree: &Tree, request: &Request) -> Result<Survey, String> {
             None => {
                 return Err(format!("--only {id}: there is no such setting; 'ringmq tune check --profile latency' lists them"));
             }
-            Some(row) if row.profile == Profile::ReportOnly => {
+            Some(row) if row.profile == Profile::ReportOnly && matches!(request.verb, Verb::Apply | Verb::Script) => {
                 return Err(format!("--only {id}: this one is only shown, never written"));
             }
             Some(_) => {}
@@ -80,7 +82,8 @@ fn rows_named(row: Setting, request: &Request) -> Vec<Setting> {
                 }
                 named
             };
-            return names.iter().map(named).collect();
+            let names: BTreeSet<&String> = names.iter().collect();
+            return names.into_iter().map(named).collect();
         }
     }
     vec![row]
