@@ -1,5 +1,5 @@
 //! `ringmq tune` on trees that look like hosts: Debian 12, Ubuntu 24.04, RHEL 9, a container. The machine itself is
-//! only looked at.
+//! only looked at, unless `this_machine` is told to.
 
 #[path = "tune/cut_off.rs"]
 mod cut_off;
@@ -11,3 +11,5 @@ mod host;
 mod looking;
 #[path = "tune/script.rs"]
 mod script;
+#[path = "tune/this_machine.rs"]
+mod this_machine;
