@@ -60,10 +60,16 @@ pub(super) fn take(tree: &Tree, request: &Request) -> Result<Survey, String> {
         let in_profile = row.profile <= request.profile || row.profile == Profile::ReportOnly;
         if request.only.is_empty() { in_profile } else { request.only.contains(&row.id) }
     };
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = Vec::new();
     for row in rows.into_iter().filter(is_meant) {
         for named in rows_named(row, request) {
-            findings.extend(look(tree, &machine, named)?);
+            for found in look(tree, &machine, named)? {
+                // Two rows for one key, each for another kind of machine: the first that fits is the answer.
+                let is_answered = |other: &Finding| other.path == found.path && other.current.is_some();
+                if !findings.iter().any(is_answered) {
+                    findings.push(found);
+                }
+            }
         }
     }
     Ok(Survey { machine, profile: request.profile, findings })

@@ -7,7 +7,7 @@ const ALL: &str = "--profile latency --disk vda --nic eth0";
 #[test]
 fn a_second_apply_changes_nothing_and_undo_brings_every_byte_back() {
     for (name, host) in DISTRIBUTIONS {
-        for options in ["", "--profile dedicated", ALL, "--only nofile", "--only scheduler,nr-requests --disk vda"] {
+        for options in ["", "--profile dedicated", ALL, "--only nofile", "--only scheduler --disk vda"] {
             let host = host();
             let before = host.snapshot();
             host.tune(&format!("apply {options}")).ends(0);
@@ -140,4 +140,23 @@ fn the_four_of_the_benchmark_in_one_command() {
     assert!(host.read("etc/security/limits.d/90-ringmq-tune.conf").contains("*    hard nofile 1000000\n"));
     host.tune("undo").ends(0);
     assert_eq!(before, host.snapshot());
+}
+
+#[test]
+fn a_virtual_disk_that_calls_itself_rotational_has_a_row_of_its_own() {
+    let host = host::debian();
+    host.put("sys/block/vda/queue/rotational", "1\n");
+    host.put("sys/block/vda/device/features", "0010\n");
+    let before = host.snapshot();
+    host.tune(&format!("apply {ALL}")).ends(0).says("scheduler-virtio");
+    assert_eq!(host.read("sys/block/vda/queue/scheduler"), "[none] mq-deadline kyber bfq\n");
+    host.tune("undo").ends(0);
+    assert_eq!(before, host.snapshot());
+}
+
+#[test]
+fn a_disk_with_two_rows_for_its_scheduler_is_written_once() {
+    let host = host::debian();
+    host.put("sys/block/vda/device/features", "0010\n");
+    host.tune("apply --only scheduler,scheduler-virtio --disk vda --disk vda").ends(0).says("1 changed");
 }
