@@ -64,6 +64,9 @@ fn perform(command: Command) -> Result<ExitCode, String> {
             let machine = Machine::look();
             let checks = preflight::checks(&options::check(&check, &machine)?, &machine);
             print(&if check.json { report::json(&checks) } else { report::table(&checks) });
+            if !check.json && tune::something_differs() {
+                print("kernel settings that are safe on any host differ from what RingMQ wants: 'ringmq tune check'\n");
+            }
             Ok(if report::failures(&checks).is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Tune(command) => Ok(tune::tune(command)),

@@ -81,6 +81,18 @@ pub(super) fn tune(command: Tune) -> ExitCode {
     }
 }
 
+/// Whether this machine lacks something of profile safe; what cannot be looked at does not count.
+pub(super) fn something_differs() -> bool {
+    let place = Where { root: PathBuf::from("/"), json: false };
+    tune::run(&alone(Verb::Check, place)).is_ok_and(|answer| !answer.as_wanted)
+}
+
+fn alone(verb: Verb, place: Where) -> Request {
+    let none = Vec::new;
+    let profile = tune::Profile::Safe;
+    Request { verb, root: place.root, profile, only: none(), disks: none(), nics: none(), shards: None, json: place.json }
+}
+
 fn request(command: Tune) -> Request {
     let with = |verb: Verb, args: TuneArgs| {
         let profile = match args.profile {
@@ -90,11 +102,6 @@ fn request(command: Tune) -> Request {
         };
         let TuneArgs { only, disks, nics, shards, place, .. } = args;
         Request { verb, root: place.root, profile, only, disks, nics, shards, json: place.json }
-    };
-    let alone = |verb: Verb, place: Where| {
-        let none = Vec::new;
-        let profile = tune::Profile::Safe;
-        Request { verb, root: place.root, profile, only: none(), disks: none(), nics: none(), shards: None, json: place.json }
     };
     match command {
         Tune::Check(args) => with(Verb::Check, args),
