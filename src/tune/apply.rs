@@ -13,7 +13,7 @@ use super::survey::{Finding, Outcome, Survey};
 use super::tree::{Tree, explain};
 
 pub(super) fn apply(tree: &Tree, survey: &Survey) -> Result<Done, String> {
-    let mut state = State::load(tree)?.unwrap_or_default();
+    let mut state = State::load_or_clear(tree)?.unwrap_or_default();
     if let Some(path) = own_files::foreign(tree, &state) {
         return Err(format!(
             "{}: ours by name, but no remembered run wrote it; if a script did, run 'sh SCRIPT undo', else move it away",

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::tree::Tree;
 
 pub(super) const STATE: &str = "var/lib/ringmq/tuning/state.json";
+/// Innermost first.
+const OWN_FOLDERS: [&str; 2] = ["var/lib/ringmq/tuning", "var/lib/ringmq"];
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct State {
@@ -67,6 +69,18 @@ impl State {
                 })
             }
         }
+    }
+
+    /// As `load`, for those who change things. Without a state, what a run left that was killed before its first state
+    /// was whole goes too: no key was written by then.
+    pub(super) fn load_or_clear(tree: &Tree) -> Result<Option<State>, String> {
+        let state = State::load(tree)?;
+        if state.is_none() && tree.exists(OWN_FOLDERS[0]) {
+            // An ordinary user cannot, and has nothing to clear up.
+            _ = tree.remove(STATE);
+            OWN_FOLDERS.iter().for_each(|folder| tree.remove_folder(folder));
+        }
+        Ok(state)
     }
 
     /// Nothing is written if it says the same already.

@@ -13,7 +13,7 @@ use super::tree::{Tree, explain};
 
 pub(super) fn undo(tree: &Tree) -> Result<Done, String> {
     let mut done = Done::new("undo");
-    let Some(mut state) = State::load(tree)? else {
+    let Some(mut state) = State::load_or_clear(tree)? else {
         return Ok(done);
     };
     let mut ours: Vec<&Key> = Vec::new();

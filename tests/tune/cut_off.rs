@@ -70,6 +70,19 @@ fn a_run_that_is_killed_anywhere_is_undone() {
 }
 
 #[test]
+fn a_run_that_was_killed_before_its_first_state_leaves_nothing() {
+    for verb in ["undo", "apply --only swappiness"] {
+        let host = host::debian();
+        host.put("var/lib/dpkg/status", "");
+        let before = host.snapshot();
+        host.put(&format!("{STATE}.new"), "{ \"keys\"");
+        host.tune(verb).ends(0);
+        host.tune("undo").ends(0);
+        assert_eq!(before, host.snapshot(), "{verb}");
+    }
+}
+
+#[test]
 fn a_run_that_was_killed_is_finished_by_the_next() {
     let done = host::rhel();
     let before = done.snapshot();
