@@ -4,9 +4,9 @@
 //! done, so that undo brings all back from wherever a run was cut off. A failed key is named and left out of the files,
 //! so that no boot tries again what the machine refuses.
 
+use super::deed::{Deed, Done};
 use super::limits;
 use super::own_files;
-use super::report::{Deed, Done};
 use super::rule;
 use super::state::{Key, Limit, OwnFile, STATE, State, Touched};
 use super::survey::{Finding, Outcome, Survey};

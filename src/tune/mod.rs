@@ -10,10 +10,11 @@
 //! - `machine`, `tree`: what the rows are held against, on the real root or below `--root`
 //! - `configured`, `limits`: what an administrator's files say; `survey`: all of it put together
 //! - `apply`, `undo`, `status`, `state`, `own_files`: the deeds and what is remembered of them
-//! - `script`: the same as plain sh; `report`: tables and JSON
+//! - `script`: the same as plain sh; `deed`: what was done, in words; `report`: tables and JSON
 
 mod apply;
 mod configured;
+mod deed;
 mod form;
 mod limits;
 mod machine;

@@ -1,87 +1,13 @@
 //! What people and programs read: tables and JSON.
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Answer;
+use super::deed::{Done, What, line};
 use super::rule;
 use super::settings::Profile;
 use super::survey::{Finding, Outcome, Survey};
 use super::tree::Tree;
-
-/// What was done to one key or file, or found of it.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Deed {
-    pub id: String,
-    pub path: String,
-    pub what: What,
-    /// From, to, or why not.
-    pub detail: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum What {
-    Changed,
-    File,
-    /// Applied, and still so.
-    Holds,
-    /// Not for this machine: nothing to do about it.
-    Unsupported,
-    /// Somebody changed it after us.
-    Left,
-    /// It should be written and could not be.
-    NotWritten,
-}
-
-pub(super) struct Done {
-    verb: &'static str,
-    deeds: Vec<Deed>,
-}
-
-impl Done {
-    pub(super) fn new(verb: &'static str) -> Done {
-        Done { verb, deeds: Vec::new() }
-    }
-
-    pub(super) fn add(&mut self, deed: Deed) {
-        self.deeds.push(deed);
-    }
-}
-
-impl Deed {
-    fn new(id: &str, path: &str, what: What, detail: &str) -> Deed {
-        Deed { id: id.to_string(), path: path.to_string(), what, detail: detail.to_string() }
-    }
-
-    /// `asked`: what was to be written, if there is such a thing; kernels clamp and round.
-    pub(super) fn changed(id: &str, path: &str, from: &str, to: &str, asked: &str) -> Deed {
-        let is_as_asked = asked.is_empty() || line(asked) == line(to);
-        let note = if is_as_asked { String::new() } else { format!(" (asked for {})", line(asked)) };
-        Deed::new(id, path, What::Changed, &format!("{} -> {}{note}", line(from), line(to)))
-    }
-
-    pub(super) fn holds(id: &str, path: &str, from: &str, to: &str) -> Deed {
-        let detail = if from.is_empty() { line(to) } else { format!("{}, was {}", line(to), line(from)) };
-        Deed::new(id, path, What::Holds, &detail)
-    }
-
-    pub(super) fn file(path: &str, detail: &str) -> Deed {
-        Deed::new("file", path, What::File, detail)
-    }
-
-    pub(super) fn unsupported(id: &str, path: &str, reason: &str) -> Deed {
-        Deed::new(id, path, What::Unsupported, reason)
-    }
-
-    pub(super) fn left(id: &str, path: &str, reason: &str) -> Deed {
-        Deed::new(id, path, What::Left, reason)
-    }
-
-    pub(super) fn failed(id: &str, path: &str, reason: &str) -> Deed {
-        Deed::new(id, path, What::NotWritten, reason)
-    }
-}
 
 pub(super) fn done(done: &Done, as_json: bool) -> Answer {
     let as_wanted = !done.deeds.iter().any(|deed| matches!(deed.what, What::Left | What::NotWritten));
@@ -256,12 +182,6 @@ fn head(survey: &Survey) -> String {
 
 fn current(finding: &Finding) -> String {
     line(rule::chosen(finding.current.as_deref().unwrap_or_default()))
-}
-
-/// On one line, and an empty list by name.
-fn line(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    if words.is_empty() { "(empty)".to_string() } else { words.join(" ") }
 }
 
 /// A sysctl by the name that people know it by.

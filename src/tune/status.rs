@@ -1,7 +1,7 @@
 //! What is applied, and whether it still holds.
 
+use super::deed::{Deed, Done};
 use super::own_files;
-use super::report::{Deed, Done};
 use super::rule;
 use super::state::State;
 use super::tree::Tree;

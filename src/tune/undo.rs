@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::deed::{Deed, Done};
 use super::own_files;
-use super::report::{Deed, Done};
 use super::rule;
 use super::state::{Key, STATE, State};
 use super::tree::{Tree, explain};
