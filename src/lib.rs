@@ -13,3 +13,4 @@ pub mod node;
 pub mod preflight;
 pub mod remoting;
 pub mod store;
+pub mod tune;

@@ -14,8 +14,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("admin", &["net", "remoting"]),
     ("store", &["config"]),
     ("preflight", &["config"]),
+    ("tune", &[]),
     ("node", &["broker", "namesrv", "net", "remoting", "config", "preflight", "local"]),
-    ("cli", &["node", "broker", "namesrv", "admin", "store", "net", "remoting", "config", "preflight"]),
+    ("cli", &["node", "broker", "namesrv", "admin", "store", "net", "remoting", "config", "preflight", "tune"]),
 ];
 
 fn root() -> PathBuf {

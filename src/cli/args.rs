@@ -32,6 +32,9 @@ pub(super) enum Command {
     /// See whether a node can run here; name each obstacle and the command that removes it.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Check),
+    /// Show, apply and take back the kernel settings of a broker's host.
+    #[command(subcommand, after_help = super::tune::EXAMPLES)]
+    Tune(super::tune::Tune),
     /// Look into the store of a broker that is not running.
     #[command(subcommand)]
     Store(Store),
@@ -252,6 +255,9 @@ mod tests {
             "ringmq serve --data d --set a=b --set c=d --cores 0-1 --shards 2",
             "ringmq store dump d --shard 1 --from 4096 --count 3",
             "ringmq tail T --from first --count 2 -n 10.0.0.1:9876",
+            "ringmq tune check --json",
+            "ringmq tune apply --profile dedicated --only nofile,swappiness --disk vda --nic eth0 --shards 4 --root d",
+            "ringmq tune undo --root d",
             "ringmq send T body --key k --tag t -n 10.0.0.1:9876",
         ] {
             let parsed = Args::try_parse_from(line.split(' '));

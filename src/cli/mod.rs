@@ -2,13 +2,16 @@
 //!
 //! - `args`: the commands and their help
 //! - `options`: arguments + file + environment + machine = `NodeOptions`
+//! - `tune`: `ringmq tune`, which has nothing to do with a node
 //! - `run`: the one place where commands meet the parts that serve them
 //!
 //! Exit codes: 0 done, 1 it did not work (the reason is on standard error), 2 the command line was not understood.
+//! `tune` has codes of its own.
 
 mod args;
 mod options;
 mod run;
+mod tune;
 
 use std::process::ExitCode;
 
@@ -61,8 +64,12 @@ fn perform(command: Command) -> Result<ExitCode, String> {
             let machine = Machine::look();
             let checks = preflight::checks(&options::check(&check, &machine)?, &machine);
             print(&if check.json { report::json(&checks) } else { report::table(&checks) });
+            if !check.json && tune::something_differs() {
+                print("kernel settings that are safe on any host differ from what RingMQ wants: 'ringmq tune check'\n");
+            }
             Ok(if report::failures(&checks).is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Command::Tune(command) => Ok(tune::tune(command)),
         Command::Store(Store::Check { dir }) => run::store_check(&dir).map(done),
         Command::Store(Store::Dump { dir, shard, from, count }) => run::store_dump(&dir, shard, from, count).map(done),
         Command::Send(send) => run::send(send).map(done),
