@@ -9,6 +9,7 @@
 mod codec;
 mod connection;
 mod consume;
+mod load;
 mod log;
 mod send;
 mod setup;
