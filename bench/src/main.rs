@@ -9,8 +9,11 @@
 mod codec;
 mod connection;
 mod consume;
+mod drive;
+mod epoll;
 mod load;
 mod log;
+mod produce;
 mod send;
 mod setup;
 mod torture;
@@ -43,6 +46,8 @@ enum Command {
     },
     /// A closed loop of sends: messages/s and latency percentiles
     Send(send::Send),
+    /// A load of sends, closed loop or open (--rate): a line each second, percentiles, JSON
+    Produce(produce::Produce),
     /// Reads all queues of a topic from the first message to the last, and counts
     Consume(consume::Consume),
     /// Sends, kills, restarts, and reads everything at the end
@@ -66,6 +71,7 @@ fn main() -> ExitCode {
             Ok(true)
         }
         Some(Command::Send(send)) => send::run(&send).map(|()| true),
+        Some(Command::Produce(produce)) => produce::run(&produce).map(|()| true),
         Some(Command::Consume(consume)) => consume::run(&consume).map(|()| true),
         Some(Command::Torture(torture)) => torture::run(&torture),
     };

@@ -12,6 +12,9 @@ use super::output::Output;
 use super::recorder::{Event, Totals, What};
 use super::results::{Results, Role};
 
+/// The rest of a second in which nothing came is worth no line.
+const LINE_SECONDS_MIN: f64 = 0.5;
+
 /// One role's threads, while they run.
 struct Group {
     role: Role,
@@ -88,7 +91,9 @@ impl Collector {
         }
         while let Some(row) = group.next_row() {
             let at = self.clock.wall((row.second * SECOND) + (row.seconds * SECOND as f64) as u64);
-            output.line(&lines::of(&group.role, at, &row, group.failed_so_far));
+            if row.seconds >= LINE_SECONDS_MIN || row.messages > 0 {
+                output.line(&lines::of(&group.role, at, &row, group.failed_so_far));
+            }
             group.rows.push(row);
         }
         Ok(())

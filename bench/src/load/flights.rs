@@ -106,9 +106,12 @@ impl Flights {
 
     /// When to look again if no answer comes before. None: only an answer can start the next send.
     pub fn wake_at(&self) -> Option<u64> {
+        if self.free.is_empty() || self.all_started(0) {
+            return None;
+        }
         match &self.pace {
-            Pace::Open(schedule) if !self.free.is_empty() && !self.all_started(0) => Some(schedule.next_due()),
-            Pace::Open(_) | Pace::Closed => None,
+            Pace::Open(schedule) => Some(schedule.next_due()),
+            Pace::Closed => Some(0),
         }
     }
 

@@ -108,6 +108,9 @@ impl Recorder {
     }
 
     pub fn failure(&mut self, kind: Kind, code: i32, remark: &str, count: u64) {
+        if count == 0 {
+            return;
+        }
         match kind {
             Kind::Send => self.current.send_failed += count,
             Kind::Response => self.current.response_failed += count,
