@@ -13,6 +13,7 @@ mod drive;
 mod epoll;
 mod load;
 mod log;
+mod mixed;
 mod produce;
 mod send;
 mod setup;
@@ -48,8 +49,12 @@ enum Command {
     Send(send::Send),
     /// A load of sends, closed loop or open (--rate): a line each second, percentiles, JSON
     Produce(produce::Produce),
-    /// Reads all queues of a topic from the first message to the last, and counts
+    /// Reads all queues of a topic: to the end, for a time, or so many messages
     Consume(consume::Consume),
+    /// Sends and reads at once: how long a message takes to be stored, and to its reader
+    E2e(mixed::EndToEnd),
+    /// Like e2e, and readers of old messages beside
+    Mixed(mixed::Mixed),
     /// Sends, kills, restarts, and reads everything at the end
     Torture(torture::Torture),
 }
@@ -73,6 +78,8 @@ fn main() -> ExitCode {
         Some(Command::Send(send)) => send::run(&send).map(|()| true),
         Some(Command::Produce(produce)) => produce::run(&produce).map(|()| true),
         Some(Command::Consume(consume)) => consume::run(&consume).map(|()| true),
+        Some(Command::E2e(e2e)) => mixed::run_end_to_end(&e2e),
+        Some(Command::Mixed(mixed)) => mixed::run_mixed(&mixed),
         Some(Command::Torture(torture)) => torture::run(&torture),
     };
     match result {

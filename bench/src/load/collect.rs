@@ -64,6 +64,11 @@ impl Collector {
         Ok(())
     }
 
+    /// What the role's threads got through, the warm-up included; complete once they are done.
+    pub fn messages(&self, role: usize) -> u64 {
+        self.groups[role].rows.iter().map(|row| row.messages).sum()
+    }
+
     pub fn results(self) -> Vec<Results> {
         self.groups.into_iter().map(|group| Results::of(group.role, group.span, &group.totals, group.rows)).collect()
     }
