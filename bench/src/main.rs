@@ -7,6 +7,7 @@
 //! - `connection`, `setup`: the wire under the last three
 
 mod codec;
+mod compare;
 mod connection;
 mod consume;
 mod drive;
@@ -17,6 +18,7 @@ mod mixed;
 mod produce;
 mod send;
 mod setup;
+mod sweep;
 mod torture;
 
 use std::process::ExitCode;
@@ -55,6 +57,10 @@ enum Command {
     E2e(mixed::EndToEnd),
     /// Like e2e, and readers of old messages beside
     Mixed(mixed::Mixed),
+    /// The most that a closed loop gets, then open loops at 50, 70 and 90 % of it
+    Sweep(sweep::Sweep),
+    /// The same load against several brokers in turn: medians, spreads, ratios
+    Compare(compare::Compare),
     /// Sends, kills, restarts, and reads everything at the end
     Torture(torture::Torture),
 }
@@ -80,6 +86,8 @@ fn main() -> ExitCode {
         Some(Command::Consume(consume)) => consume::run(&consume).map(|()| true),
         Some(Command::E2e(e2e)) => mixed::run_end_to_end(&e2e),
         Some(Command::Mixed(mixed)) => mixed::run_mixed(&mixed),
+        Some(Command::Sweep(sweep)) => sweep::run(&sweep).map(|()| true),
+        Some(Command::Compare(compare)) => compare::run(&compare).map(|()| true),
         Some(Command::Torture(torture)) => torture::run(&torture),
     };
     match result {
