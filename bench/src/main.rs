@@ -20,6 +20,7 @@ mod send;
 mod setup;
 mod sweep;
 mod torture;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -61,6 +62,8 @@ enum Command {
     Sweep(sweep::Sweep),
     /// The same load against several brokers in turn: medians, spreads, ratios
     Compare(compare::Compare),
+    /// Sends for a time, reads everything, and says what was lost, duplicated, corrupted or reordered
+    Verify(verify::Verify),
     /// Sends, kills, restarts, and reads everything at the end
     Torture(torture::Torture),
 }
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Some(Command::Mixed(mixed)) => mixed::run_mixed(&mixed),
         Some(Command::Sweep(sweep)) => sweep::run(&sweep).map(|()| true),
         Some(Command::Compare(compare)) => compare::run(&compare).map(|()| true),
+        Some(Command::Verify(verify)) => verify::run(&verify),
         Some(Command::Torture(torture)) => torture::run(&torture),
     };
     match result {
