@@ -1,16 +1,20 @@
 //! What RingMQ is measured and tormented with, from outside: nothing of this is in the product.
 //!
 //! - `log`, `codec`: nanoseconds per step of the send path, in memory
-//! - `send`: a closed loop of sends against any broker that speaks remoting, Apache's too
-//! - `consume`: reads a topic from its first to its last message and counts
+//! - `send`: a plain closed loop on one thread, and one line about it
+//! - `produce`, `consume`, `mixed` (and `e2e`): load on many threads, against any broker that speaks remoting, Apache's too
+//! - `sweep`, `compare`: `produce` again and again, at other rates or against other brokers
+//! - `verify`: sends, reads everything back, and says what is wrong; `echo`: a server to measure the load itself with
 //! - `torture`: a ledger that sends to a node, kills it again and again, and then reads everything
-//! - `connection`, `setup`: the wire under the last three
+//! - `load`: what is measured and how it is shown; `drive`: the threads that make load
+//! - `connection`, `epoll`, `setup`: the wire under all of them
 
 mod codec;
 mod compare;
 mod connection;
 mod consume;
 mod drive;
+mod echo;
 mod epoll;
 mod load;
 mod log;
@@ -64,6 +68,8 @@ enum Command {
     Compare(compare::Compare),
     /// Sends for a time, reads everything, and says what was lost, duplicated, corrupted or reordered
     Verify(verify::Verify),
+    /// A server that answers every send and stores nothing: shows what the load itself can offer
+    Echo(echo::Echo),
     /// Sends, kills, restarts, and reads everything at the end
     Torture(torture::Torture),
 }
@@ -92,6 +98,7 @@ fn main() -> ExitCode {
         Some(Command::Sweep(sweep)) => sweep::run(&sweep).map(|()| true),
         Some(Command::Compare(compare)) => compare::run(&compare).map(|()| true),
         Some(Command::Verify(verify)) => verify::run(&verify),
+        Some(Command::Echo(echo)) => echo::run(&echo).map(|()| true),
         Some(Command::Torture(torture)) => torture::run(&torture),
     };
     match result {
