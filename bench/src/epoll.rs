@@ -40,7 +40,7 @@ impl Epoll {
         ready.clear();
         // epoll_wait itself counts in milliseconds, and rounds up: what is due sooner is waited for with ppoll.
         let mut millis = limit.as_millis().min(60_000) as i32;
-        if limit.subsec_nanos() % 1_000_000 != 0 && millis < 100 {
+        if !limit.subsec_nanos().is_multiple_of(1_000_000) && millis < 100 {
             self.wait_precisely(limit)?;
             millis = 0;
         }

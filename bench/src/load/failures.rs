@@ -52,10 +52,6 @@ impl Failures {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
-    }
-
     pub fn total(&self) -> u64 {
         self.groups.values().map(|failure| failure.count).sum()
     }

@@ -23,6 +23,7 @@ impl Output {
         Output { lines: !quiet, tables: true, to_stderr: json == Some("-"), bar }
     }
 
+    #[cfg(test)]
     pub fn silent() -> Output {
         Output { lines: false, tables: false, to_stderr: false, bar: None }
     }

@@ -107,7 +107,7 @@ pub fn run(args: &Verify) -> Result<bool, String> {
     output.table(&summary::of(&results));
     output.table(&verdict.to_string());
     if let Some(file) = &args.show.json {
-        let findings = serde_json::to_value(&verdict).expect("counts are plain values");
+        let findings = serde_json::to_value(verdict).expect("counts are plain values");
         Report::new("verify", started, produce::config(args), &results, findings).write(file)?;
     }
     if results[0].messages == 0 {
