@@ -20,7 +20,10 @@ pub fn of(all: &[Results]) -> String {
             row
         })
     });
-    out += &table(&["latency, ms", "p50", "p90", "p99", "p99.9", "p99.99", "max", "mean"], rows.collect());
+    let rows: Vec<Vec<String>> = rows.collect();
+    if !rows.is_empty() {
+        out += &table(&["latency, ms", "p50", "p90", "p99", "p99.9", "p99.99", "max", "mean"], rows);
+    }
     out
 }
 

@@ -8,6 +8,7 @@ mod ledger;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::{Duration, Instant};
 
 use ringmq_shards::record::Record;
 
@@ -28,6 +29,7 @@ use body::Content;
 use ledger::{Found, Sent};
 
 const PULL: i32 = 256;
+const BROKER_BACK_LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(clap::Args, Clone, serde::Serialize)]
 pub struct Verify {
@@ -81,7 +83,7 @@ pub fn run(args: &Verify) -> Result<bool, String> {
     }
     let mut results = collector.results();
 
-    let ends = consume::deal(&target, &readers, &read, false)?.remove(0);
+    let ends = wait_for(|| consume::deal(&target, &readers, &read, false))?.remove(0);
     let cursors = std::iter::zip(before, ends.1)
         .map(|(begin, end)| Cursor::new(begin.topic, begin.queue, begin.line, begin.next, Some(end.next)));
     let (stage, events) = Stage::new();
@@ -114,6 +116,17 @@ pub fn run(args: &Verify) -> Result<bool, String> {
         return Err("not one send was acknowledged, so nothing is verified".to_string());
     }
     Ok(verdict.is_good(args.any_order))
+}
+
+/// A broker that was killed on purpose while messages were sent may take a moment to come back.
+fn wait_for<T>(mut reach: impl FnMut() -> Result<T, String>) -> Result<T, String> {
+    let deadline = Instant::now() + BROKER_BACK_LIMIT;
+    loop {
+        match reach() {
+            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(200)),
+            result => return result,
+        }
+    }
 }
 
 /// One thread's producers, one for each connection.
