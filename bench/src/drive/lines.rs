@@ -20,6 +20,8 @@ pub struct Line {
 
 pub struct Lines {
     lines: Vec<Line>,
+    /// How many have no connection: mostly none, and then nobody looks for them.
+    broken: usize,
     epoll: Epoll,
     ready: Vec<u64>,
 }
@@ -32,7 +34,7 @@ impl Lines {
             epoll.add(&connection, index as u64).map_err(|error| format!("epoll: {error}"))?;
             lines.push(Line { address, connection: Some(connection), reopen_at: 0, writes: false });
         }
-        Ok(Lines { lines, epoll, ready: Vec::new() })
+        Ok(Lines { lines, broken: 0, epoll, ready: Vec::new() })
     }
 
     pub fn len(&self) -> usize {
@@ -72,7 +74,7 @@ impl Lines {
     /// Closes it. What to say about what was under way.
     pub fn broke(&mut self, index: usize, error: &io::Error, now: u64) -> String {
         let line = &mut self.lines[index];
-        line.connection = None;
+        self.broken += usize::from(line.connection.take().is_some());
         line.writes = false;
         line.reopen_at = now + REOPEN_AFTER;
         format!("the connection to {} broke: {error}", line.address)
@@ -80,6 +82,9 @@ impl Lines {
 
     /// One that has come back, if its time has come.
     pub fn reopen(&mut self, now: u64) -> Option<usize> {
+        if self.broken == 0 {
+            return None;
+        }
         for (index, line) in self.lines.iter_mut().enumerate() {
             if line.connection.is_some() || now < line.reopen_at {
                 continue;
@@ -89,6 +94,7 @@ impl Lines {
                 && self.epoll.add(&connection, index as u64).is_ok()
             {
                 line.connection = Some(connection);
+                self.broken -= 1;
                 return Some(index);
             }
         }

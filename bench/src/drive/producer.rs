@@ -30,7 +30,8 @@ impl<P: Payload> Producer<P> {
     pub fn run(mut self) -> Result<P, String> {
         // What each slot's first message was called by the payload.
         let mut tickets = vec![Vec::new(); self.lines.len()];
-        let mut dirty = vec![false; self.lines.len()];
+        // Connections with something new to send.
+        let mut dirty: Vec<usize> = Vec::new();
         // One-way sends that the socket has not taken.
         let mut leaving: Vec<Vec<usize>> = vec![Vec::new(); self.lines.len()];
         let (mut ready, mut answered) = (Vec::new(), Vec::new());
@@ -48,7 +49,9 @@ impl<P: Payload> Producer<P> {
                 let written = self.messages.write(&mut self.payload, place, start.due, born, &mut connection.out);
                 self.flights.started(start, written.messages, written.bytes);
                 self.recorder.sent(start.due, start.late);
-                dirty[index] = true;
+                if dirty.last() != Some(&index) {
+                    dirty.push(index);
+                }
                 let slots: &mut Vec<u64> = &mut tickets[index];
                 if slots.len() <= start.slot {
                     slots.resize(start.slot + 1, 0);
@@ -58,10 +61,8 @@ impl<P: Payload> Producer<P> {
                     leaving[index].push(start.slot);
                 }
             }
-            for index in 0..dirty.len() {
-                if std::mem::take(&mut dirty[index]) {
-                    self.flush(index, &mut leaving[index]);
-                }
+            for index in dirty.drain(..) {
+                self.flush(index, &mut leaving[index]);
             }
             let now = self.clock.now();
             if self.flights.is_finished(now) || now > self.span.drained() {
