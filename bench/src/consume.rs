@@ -157,7 +157,7 @@ pub struct Age {
 }
 
 impl Sink for Age {
-    fn record(&mut self, _queue: usize, record: &Record<'_>, now: u64, recorder: &mut Recorder) -> Result<(), String> {
+    fn record(&mut self, _queue: usize, record: &Record<'_>, now: u64, recorder: &mut Recorder) -> bool {
         let wall = self.clock.wall(now);
         // A message from before the run waited for the run, which says nothing about the broker.
         for (metric, since) in [(BORN, record.born_timestamp()), (STORED, record.store_timestamp().0)] {
@@ -165,7 +165,7 @@ impl Sink for Age {
                 recorder.latency(metric, now, (wall - since).max(0) as u64 * 1_000_000);
             }
         }
-        Ok(())
+        true
     }
 
     fn pulled(&mut self, asked: u64, now: u64, recorder: &mut Recorder) {

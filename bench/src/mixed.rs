@@ -161,11 +161,11 @@ struct Delivered {
 }
 
 impl Sink for Delivered {
-    fn record(&mut self, _queue: usize, record: &Record<'_>, now: u64, recorder: &mut Recorder) -> Result<(), String> {
+    fn record(&mut self, _queue: usize, record: &Record<'_>, now: u64, recorder: &mut Recorder) -> bool {
         let word = |at: usize| record.body().get(at..at + 8).map(|bytes| u64::from_be_bytes(bytes.try_into().expect("8 bytes")));
         // Others may send to the topic too.
         if word(0) != Some(MARK) || word(8) != Some(self.run_id) {
-            return Ok(());
+            return false;
         }
         let due = word(16).unwrap_or(now).min(now);
         let stored = record.store_timestamp().0;
@@ -173,6 +173,6 @@ impl Sink for Delivered {
         recorder.latency(DUE_DELIVERED, due, now - due);
         recorder.latency(STORED_DELIVERED, due, millis(stored, self.clock.wall(now)));
         recorder.latency(BORN_STORED, due, millis(record.born_timestamp(), stored));
-        Ok(())
+        true
     }
 }

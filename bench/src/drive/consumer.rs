@@ -29,8 +29,8 @@ const REFUSED_AGAIN_AFTER: u64 = SECOND;
 
 /// What is done with each record.
 pub trait Sink {
-    /// `now`: when its pull was answered.
-    fn record(&mut self, queue: usize, record: &Record<'_>, now: u64, recorder: &mut Recorder) -> Result<(), String>;
+    /// `now`: when its pull was answered. Whether it counts.
+    fn record(&mut self, queue: usize, record: &Record<'_>, now: u64, recorder: &mut Recorder) -> bool;
 
     /// A pull took so long, and found something.
     fn pulled(&mut self, _asked: u64, _now: u64, _recorder: &mut Recorder) {}
@@ -166,7 +166,8 @@ impl<S: Sink> Consumer<S> {
             match take(cursor, header.opaque as usize, body, now, check, sink, recorder) {
                 Err(why) => wrong = Err(format!("{} queue {}: {why}", cursor.topic, cursor.queue)),
                 Ok((messages, bytes)) => {
-                    recorder.success(asked, now, messages, bytes);
+                    // A pull may have been held since before the warm-up ended; what it brought came now.
+                    recorder.success(now, now, messages, bytes);
                     sink.pulled(asked, now, recorder);
                     // A found pull whose records were all filtered out still moves on.
                     cursor.next = next_begin(header).map_or(cursor.next, |next| next.max(cursor.next));
@@ -190,7 +191,7 @@ impl<S: Sink> Consumer<S> {
     }
 }
 
-/// Each record of an answer; how many, and the bytes of their bodies.
+/// Each record of an answer; how many count, and the bytes of their bodies.
 fn take<S: Sink>(
     cursor: &mut Cursor,
     number: usize,
@@ -213,10 +214,11 @@ fn take<S: Sink>(
         if check {
             record.verify_crc().map_err(|error| format!("offset {offset}: {error}"))?;
         }
-        sink.record(number, &record, now, recorder)?;
         cursor.next = offset + 1;
-        messages += 1;
-        bytes += record.body().len() as u64;
+        if sink.record(number, &record, now, recorder) {
+            messages += 1;
+            bytes += record.body().len() as u64;
+        }
     }
     Ok((messages, bytes))
 }

@@ -161,9 +161,9 @@ struct Comparison {
 }
 
 impl Sink for Comparison {
-    fn record(&mut self, queue: usize, record: &Record<'_>, _now: u64, _recorder: &mut Recorder) -> Result<(), String> {
+    fn record(&mut self, queue: usize, record: &Record<'_>, _now: u64, _recorder: &mut Recorder) -> bool {
         let crc_holds = record.verify_crc().is_ok();
         self.found.read(queue, Content::read(record.body()), crc_holds);
-        Ok(())
+        true
     }
 }
