@@ -1,18 +1,30 @@
 //! What RingMQ is measured and tormented with, from outside: nothing of this is in the product.
 //!
 //! - `log`, `codec`: nanoseconds per step of the send path, in memory
-//! - `send`: a closed loop of sends against any broker that speaks remoting, Apache's too
-//! - `consume`: reads a topic from its first to its last message and counts
+//! - `send`: a plain closed loop on one thread, and one line about it
+//! - `produce`, `consume`, `mixed` (and `e2e`): load on many threads, against any broker that speaks remoting, Apache's too
+//! - `sweep`, `compare`: `produce` again and again, at other rates or against other brokers
+//! - `verify`: sends, reads everything back, and says what is wrong; `echo`: a server to measure the load itself with
 //! - `torture`: a ledger that sends to a node, kills it again and again, and then reads everything
-//! - `connection`, `setup`: the wire under the last three
+//! - `load`: what is measured and how it is shown; `drive`: the threads that make load
+//! - `connection`, `epoll`, `setup`: the wire under all of them
 
 mod codec;
+mod compare;
 mod connection;
 mod consume;
+mod drive;
+mod echo;
+mod epoll;
+mod load;
 mod log;
+mod mixed;
+mod produce;
 mod send;
 mod setup;
+mod sweep;
 mod torture;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -42,8 +54,22 @@ enum Command {
     },
     /// A closed loop of sends: messages/s and latency percentiles
     Send(send::Send),
-    /// Reads all queues of a topic from the first message to the last, and counts
+    /// A load of sends, closed loop or open (--rate): a line each second, percentiles, JSON
+    Produce(produce::Produce),
+    /// Reads all queues of a topic: to the end, for a time, or so many messages
     Consume(consume::Consume),
+    /// Sends and reads at once: how long a message takes to be stored, and to its reader
+    E2e(mixed::EndToEnd),
+    /// Like e2e, and readers of old messages beside
+    Mixed(mixed::Mixed),
+    /// The most that a closed loop gets, then open loops at 50, 70 and 90 % of it
+    Sweep(sweep::Sweep),
+    /// The same load against several brokers in turn: medians, spreads, ratios
+    Compare(compare::Compare),
+    /// Sends for a time, reads everything, and says what was lost, duplicated, corrupted or reordered
+    Verify(verify::Verify),
+    /// A server that answers every send and stores nothing: shows what the load itself can offer
+    Echo(echo::Echo),
     /// Sends, kills, restarts, and reads everything at the end
     Torture(torture::Torture),
 }
@@ -65,7 +91,14 @@ fn main() -> ExitCode {
             Ok(true)
         }
         Some(Command::Send(send)) => send::run(&send).map(|()| true),
+        Some(Command::Produce(produce)) => produce::run(&produce).map(|()| true),
         Some(Command::Consume(consume)) => consume::run(&consume).map(|()| true),
+        Some(Command::E2e(e2e)) => mixed::run_end_to_end(&e2e),
+        Some(Command::Mixed(mixed)) => mixed::run_mixed(&mixed),
+        Some(Command::Sweep(sweep)) => sweep::run(&sweep).map(|()| true),
+        Some(Command::Compare(compare)) => compare::run(&compare).map(|()| true),
+        Some(Command::Verify(verify)) => verify::run(&verify),
+        Some(Command::Echo(echo)) => echo::run(&echo).map(|()| true),
         Some(Command::Torture(torture)) => torture::run(&torture),
     };
     match result {

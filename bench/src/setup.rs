@@ -66,8 +66,8 @@ pub fn create_topic(connection: &mut Connection, topic: &str, queues: u32) -> Re
     answered(connection, "create the topic").map(drop)
 }
 
-pub fn create_group(connection: &mut Connection) -> Result<(), String> {
-    let body = format!("{{\"groupName\":\"{GROUP}\",\"consumeEnable\":true}}");
+pub fn create_group(connection: &mut Connection, group: &str) -> Result<(), String> {
+    let body = format!("{{\"groupName\":\"{group}\",\"consumeEnable\":true}}");
     let writer = RequestWriter::new(&mut connection.out, Encoding::Binary, 1, UPDATE_AND_CREATE_SUBSCRIPTIONGROUP);
     writer.body(body.as_bytes()).finish().expect("it fits a frame");
     answered(connection, "create the group").map(drop)
@@ -91,8 +91,8 @@ pub fn put_commit(connection: &mut Connection, topic: &str, queue: u32, offset: 
     commit.encode(writer).finish().expect("it fits a frame");
 }
 
-pub fn committed_offset(connection: &mut Connection, topic: &str, queue: u32) -> Result<i64, String> {
-    let query = QueryConsumerOffset { consumer_group: GROUP, topic, queue_id: queue as i32, set_zero_if_not_found: false };
+pub fn committed_offset(connection: &mut Connection, group: &str, topic: &str, queue: u32) -> Result<i64, String> {
+    let query = QueryConsumerOffset { consumer_group: group, topic, queue_id: queue as i32, set_zero_if_not_found: false };
     let writer = RequestWriter::new(&mut connection.out, Encoding::Binary, 1, QUERY_CONSUMER_OFFSET);
     query.encode(writer).finish().expect("it fits a frame");
     answered(connection, "say a consumer's offset")?.offset.ok_or_else(|| "an answer without offset".to_string())

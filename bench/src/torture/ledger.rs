@@ -165,7 +165,7 @@ impl Ledger {
                 self.violation(format!("queue {index} ends at {end}, acknowledged was up to {acknowledged_end}"));
             }
             if committed > 0 {
-                let found = setup::committed_offset(control, topic, index as u32).unwrap_or(-1);
+                let found = setup::committed_offset(control, setup::GROUP, topic, index as u32).unwrap_or(-1);
                 if found < committed || found > committing {
                     self.counts.offsets_lost += 1;
                     self.violation(format!("queue {index}: the consumer is at {found}, committed was {committed}"));

@@ -77,7 +77,7 @@ pub fn run(args: &Torture) -> Result<bool, String> {
         if round == 0 {
             setup::create_topic(&mut control, TOPIC, args.queues)?;
             // Only a group that is there may commit offsets.
-            setup::create_group(&mut control)?;
+            setup::create_group(&mut control, setup::GROUP)?;
         }
         ledger.check_restart(&mut control, TOPIC)?;
         if round == args.rounds {

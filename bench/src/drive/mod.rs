@@ -1,0 +1,14 @@
+//! Threads of load: what they say to the broker, and how they are started together.
+//!
+//! - `target`: which brokers, topics and queues; `message`: the requests of a producer
+//! - `lines`: one thread's connections, and what becomes of one that breaks
+//! - `producer`, `consumer`: what a thread does; `run`: all threads of a run, from begin to results
+//! - `options`: the arguments that commands share
+
+pub mod consumer;
+pub mod lines;
+pub mod message;
+pub mod options;
+pub mod producer;
+pub mod run;
+pub mod target;

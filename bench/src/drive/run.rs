@@ -1,0 +1,161 @@
+//! All threads of a run: connections are opened first, then the clock starts, then everybody runs until the end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::JoinHandle;
+
+use super::consumer::{Consumer, Cursor, Sink};
+use super::lines::Lines;
+use super::message::{Messages, Payload};
+use super::options::ProduceOptions;
+use super::producer::{self, Producer};
+use super::target::{self, Target};
+use crate::load::clock::{Clock, Span};
+use crate::load::cores;
+use crate::load::flights::{Flights, Pace};
+use crate::load::recorder::{Event, Recorder, What, send};
+use crate::load::results::Role;
+use crate::load::schedule::Schedule;
+
+/// Threads of one role, and what they give back when they end.
+pub struct Crew<T> {
+    pub threads: Vec<JoinHandle<Option<T>>>,
+}
+
+impl<T> Crew<T> {
+    /// Only after the collector has seen them all done.
+    pub fn join(self) -> Vec<T> {
+        self.threads.into_iter().filter_map(|thread| thread.join().expect("a thread of load does not panic")).collect()
+    }
+}
+
+/// What all threads of a run are told.
+#[derive(Clone)]
+pub struct Stage {
+    pub clock: Clock,
+    pub events: Sender<Event>,
+}
+
+impl Stage {
+    pub fn new() -> (Stage, Receiver<Event>) {
+        let (events, receiver) = mpsc::channel();
+        (Stage { clock: Clock::start(), events }, receiver)
+    }
+}
+
+/// One thread's connections: `number` of all, dealt out in turn to threads and brokers.
+pub fn connect(target: &Target, connections: usize, threads: usize) -> Result<Vec<Lines>, String> {
+    let mut dealt: Vec<Vec<_>> = (0..threads).map(|_| Vec::new()).collect();
+    for number in 0..connections {
+        let address = &target.brokers[number % target.brokers.len()];
+        dealt[number % threads].push((address.clone(), target::open(address)?));
+    }
+    dealt.into_iter().map(Lines::new).collect()
+}
+
+/// `payload` makes each thread's; `lines` are connected already, so that the clock starts when all is ready.
+pub fn produce<P: Payload + Send + 'static>(
+    stage: &Stage,
+    role: usize,
+    options: &ProduceOptions,
+    target: &Target,
+    lines: Vec<Lines>,
+    mut payload: impl FnMut(usize) -> P,
+) -> Result<Crew<P>, String> {
+    let (span, threads) = (options.time.span(), lines.len());
+    let core_list = options.threads.core_list()?;
+    let mut crew = Vec::new();
+    for (thread, lines) in lines.into_iter().enumerate() {
+        let pace = match options.rate {
+            None => Pace::Closed,
+            Some(rate) => Pace::Open(Schedule::new(rate, thread, threads)),
+        };
+        let count = options.time.count.map_or(u64::MAX, |count| share(count, thread, threads));
+        let producer = Producer {
+            clock: stage.clock,
+            span,
+            flights: Flights::new(pace, span, count, lines.len(), options.window()),
+            lines,
+            messages: Messages::new(&options.message, target.clone(), thread),
+            payload: payload(thread),
+            recorder: Recorder::new(role, thread, stage.events.clone(), span, producer::ROLE.metrics.len()),
+            one_way: options.message.one_way,
+        };
+        crew.push(spawn(stage, role, thread, &core_list, move || producer.run()));
+    }
+    Ok(Crew { threads: crew })
+}
+
+/// How a crew of consumers reads; the same for all of them.
+#[derive(Clone)]
+pub struct Reading {
+    pub role: Role,
+    pub group: String,
+    pub pull: i32,
+    pub long_polling: bool,
+    pub commit: bool,
+    pub check: bool,
+    pub left: Arc<AtomicU64>,
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Reading {
+    pub fn stop(&self) {
+        self.stop.store(true, Relaxed);
+    }
+}
+
+/// `parts`: each thread's connections and queues.
+pub fn consume<S: Sink + Send + 'static>(
+    stage: &Stage,
+    role: usize,
+    span: Span,
+    core_list: &[usize],
+    reading: &Reading,
+    parts: Vec<(Lines, Vec<Cursor>)>,
+    mut sink: impl FnMut(usize, &[Cursor]) -> S,
+) -> Crew<S> {
+    let mut crew = Vec::new();
+    for (thread, (lines, cursors)) in parts.into_iter().enumerate() {
+        let consumer = Consumer {
+            clock: stage.clock,
+            span,
+            lines,
+            sink: sink(thread, &cursors),
+            cursors,
+            group: reading.group.clone(),
+            pull: reading.pull,
+            long_polling: reading.long_polling,
+            commit: reading.commit,
+            check: reading.check,
+            left: reading.left.clone(),
+            stop: reading.stop.clone(),
+            recorder: Recorder::new(role, thread, stage.events.clone(), span, reading.role.metrics.len()),
+        };
+        crew.push(spawn(stage, role, thread, core_list, move || consumer.run()));
+    }
+    Crew { threads: crew }
+}
+
+fn spawn<T: Send + 'static>(
+    stage: &Stage,
+    role: usize,
+    thread: usize,
+    core_list: &[usize],
+    run: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> JoinHandle<Option<T>> {
+    let (events, core) = (stage.events.clone(), cores::of_thread(core_list, thread));
+    std::thread::spawn(move || match cores::settle(core).and_then(|()| run()) {
+        Ok(done) => Some(done),
+        Err(why) => {
+            send(&events, Event { role, thread, what: What::Failed(why) });
+            None
+        }
+    })
+}
+
+fn share(count: u64, thread: usize, threads: usize) -> u64 {
+    let (thread, threads) = (thread as u64, threads as u64);
+    count / threads + u64::from(thread < count % threads)
+}

@@ -1,0 +1,97 @@
+//! A second of the run as one line, in the words of RocketMQ's own benchmark, so that what reads its output reads ours.
+
+use chrono::{Local, TimeZone};
+
+use super::interval::Row;
+use super::results::{Role, Style};
+
+/// `failed`: sends and answers, since the begin, as the original counts them.
+pub fn of(role: &Role, at: i64, row: &Row, failed: (u64, u64)) -> String {
+    let warmup = if row.warmup { " | warm-up" } else { "" };
+    match role.style {
+        Style::Producer => format!("{}{warmup}", producer(&time(at), row, failed)),
+        Style::Consumer => format!("{}{warmup}", consumer(&time(at), row, failed)),
+    }
+}
+
+fn producer(time: &str, row: &Row, failed: (u64, u64)) -> String {
+    let latency = &row.latencies_ms[0];
+    format!(
+        "Current Time: {time} | Send TPS: {:.0} | Max RT(ms): {:.0} | Average RT(ms): {:7.3} | Send Failed: {} | Response Failed: {}",
+        row.messages_per_second(),
+        latency.max,
+        latency.mean,
+        failed.0,
+        failed.1
+    )
+}
+
+/// B2C: born to consumed; S2C: stored to consumed. The bytes are ours.
+fn consumer(time: &str, row: &Row, failed: (u64, u64)) -> String {
+    let none = Default::default();
+    let (born, stored) = match &row.latencies_ms[..] {
+        [born, stored, ..] => (born, stored),
+        _ => (&none, &none),
+    };
+    let bytes_per_second = if row.seconds > 0.0 { row.bytes as f64 / row.seconds } else { 0.0 };
+    format!(
+        "Current Time: {time} | Consume TPS: {:.0} | AVG(B2C) RT(ms): {:7.3} | AVG(S2C) RT(ms): {:7.3} | MAX(B2C) RT(ms): {:.0} | \
+         MAX(S2C) RT(ms): {:.0} | Consume Fail: {} | MB/s: {:.1}",
+        row.messages_per_second(),
+        born.mean,
+        stored.mean,
+        born.max,
+        stored.max,
+        failed.0 + failed.1,
+        bytes_per_second / 1e6
+    )
+}
+
+/// Local time, as the original prints it.
+fn time(millis: i64) -> String {
+    match Local.timestamp_millis_opt(millis).single() {
+        Some(time) => time.format("%Y-%m-%d %H:%M:%S,%3f").to_string(),
+        None => millis.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::interval::Interval;
+
+    fn row(metrics: usize) -> Row {
+        let mut interval = Interval::new(3, metrics);
+        interval.messages = 12345;
+        interval.bytes = 2_500_000;
+        for latency in &mut interval.latencies {
+            latency.record_n(1_234_000, 99).expect("in bounds");
+        }
+        interval.row(false)
+    }
+
+    #[test]
+    fn a_second_of_sends_is_rocketmqs_line() {
+        assert_eq!(
+            producer("2026-01-01 10:00:00,000", &row(1), (0, 2)),
+            "Current Time: 2026-01-01 10:00:00,000 | Send TPS: 12345 | Max RT(ms): 1 | Average RT(ms):   1.234 | Send Failed: 0 | \
+             Response Failed: 2"
+        );
+    }
+
+    #[test]
+    fn a_second_of_reads_is_rocketmqs_line_and_bytes() {
+        assert_eq!(
+            consumer("2026-01-01 10:00:00,000", &row(3), (1, 2)),
+            "Current Time: 2026-01-01 10:00:00,000 | Consume TPS: 12345 | AVG(B2C) RT(ms):   1.234 | AVG(S2C) RT(ms):   1.234 | \
+             MAX(B2C) RT(ms): 1 | MAX(S2C) RT(ms): 1 | Consume Fail: 3 | MB/s: 2.5"
+        );
+    }
+
+    #[test]
+    fn time_has_the_originals_form() {
+        let time = time(1_767_261_600_042);
+        assert_eq!(time.len(), "2026-01-01 10:00:00,000".len());
+        assert!(time.ends_with(",042"), "{time}");
+    }
+}
