@@ -3,12 +3,14 @@
 //! - `log`, `codec`: nanoseconds per step of the send path, in memory
 //! - `send`: a closed loop of sends against any broker that speaks remoting, Apache's too
 //! - `consume`: reads a topic from its first to its last message and counts
+//! - `follow`: long polls on a topic from its end on and counts what arrives
 //! - `torture`: a ledger that sends to a node, kills it again and again, and then reads everything
-//! - `connection`, `setup`: the wire under the last three
+//! - `connection`, `setup`: the wire under the last four
 
 mod codec;
 mod connection;
 mod consume;
+mod follow;
 mod log;
 mod send;
 mod setup;
@@ -44,6 +46,8 @@ enum Command {
     Send(send::Send),
     /// Reads all queues of a topic from the first message to the last, and counts
     Consume(consume::Consume),
+    /// Long polls on queues from their ends on: what a consumer that keeps up costs, a line of counts each second
+    Follow(follow::Follow),
     /// Sends, kills, restarts, and reads everything at the end
     Torture(torture::Torture),
 }
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         }
         Some(Command::Send(send)) => send::run(&send).map(|()| true),
         Some(Command::Consume(consume)) => consume::run(&consume).map(|()| true),
+        Some(Command::Follow(follow)) => follow::run(&follow).map(|()| true),
         Some(Command::Torture(torture)) => torture::run(&torture),
     };
     match result {
