@@ -4,9 +4,11 @@
 //! - `send`: a closed loop of sends against any broker that speaks remoting, Apache's too
 //! - `consume`: reads a topic from its first to its last message and counts
 //! - `follow`: long polls on a topic from its end on and counts what arrives
+//! - `agent`: starts the load above on other hosts
 //! - `torture`: a ledger that sends to a node, kills it again and again, and then reads everything
-//! - `connection`, `setup`: the wire under the last four
+//! - `connection`, `setup`: the wire under all that talks to a broker
 
+mod agent;
 mod codec;
 mod connection;
 mod consume;
@@ -48,6 +50,10 @@ enum Command {
     Consume(consume::Consume),
     /// Long polls on queues from their ends on: what a consumer that keeps up costs, a line of counts each second
     Follow(follow::Follow),
+    /// Waits for `agent-run` on other hosts and runs load for it. Unauthenticated: for a trusted network
+    Agent(agent::Agent),
+    /// Runs send, consume or follow where an agent waits
+    AgentRun(agent::AgentRun),
     /// Sends, kills, restarts, and reads everything at the end
     Torture(torture::Torture),
 }
@@ -71,6 +77,8 @@ fn main() -> ExitCode {
         Some(Command::Send(send)) => send::run(&send).map(|()| true),
         Some(Command::Consume(consume)) => consume::run(&consume).map(|()| true),
         Some(Command::Follow(follow)) => follow::run(&follow).map(|()| true),
+        Some(Command::Agent(agent)) => agent::serve(&agent).map(|()| true),
+        Some(Command::AgentRun(agent_run)) => agent::ask(&agent_run),
         Some(Command::Torture(torture)) => torture::run(&torture),
     };
     match result {
