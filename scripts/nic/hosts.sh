@@ -76,6 +76,7 @@ goodput() {
 calibrate() {
   local expected way flag server try got
   expected=$(awk -v n="$1" 'BEGIN { printf "%.1f", n * 1448 / 1538 }')
+  : > "$work/iperf3.server"
   ip netns exec "$(host_space broker)" taskset -c "$broker_cores" iperf3 -s --forceflush > "$work/iperf3.server" 2>&1 &
   server=$!
   children+=("$server")

@@ -73,7 +73,7 @@ END {
   for (shown = 0; shown < 3; shown++) {
     best = ""
     for (task in ran) if (best == "" || ran[task] > ran[best]) best = task
-    if (best == "" || ran[best] <= 0) break
+    if (best == "" || ran[best] < all / 100) break
     printf "%s %s %.0f %%", shown ? "," : "", name[best], 100 * ran[best] / all
     delete ran[best]
   }
