@@ -1,9 +1,10 @@
 # Emulated hosts: a network namespace each, joined by a bridge that has a namespace of its own, so that nothing appears on the
-# real host's network and deleting the namespaces removes everything. Sourced by nic-saturation. shellcheck shell=bash
+# real host's network and deleting the namespaces removes everything. Sourced by nic-saturation.
 #
 # A line is a veth pair with the same token bucket at both ends: full duplex, and one direction cannot take from the other.
 # The bucket counts bytes of layer 2, of GSO packets too: a full frame of 1,514 bytes takes 1,538 on the wire (preamble, FCS, gap), so
 # the rate is N x 1514/1538, and TCP's payload is 1,448 of the 1,538. Frames that are not full get up to 1 % more than on a wire.
+# shellcheck shell=bash disable=SC2154  # nic-saturation sets what is not set here
 
 net=10.77.0        # addresses exist in our namespaces only
 host_names=()      # index = host number - 1

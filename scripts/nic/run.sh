@@ -1,8 +1,9 @@
 # One measured run: consumers follow, producers warm up, producers are measured while /proc and the line are read once a second.
-# Sourced by nic-saturation. shellcheck shell=bash
+# Sourced by nic-saturation.
 #
 # What a window's bytes are divided by must be what happened in the window, so before and after it everything is quiet for a moment:
 # the counters are read when nothing is under way, and the rates come from the whole seconds in between.
+# shellcheck shell=bash disable=SC2154  # nic-saturation sets what is not set here
 
 # on HOST ARGS...: the load tool on that host, in place of this (sub)shell, so that its pid is the tool's.
 on() {
@@ -117,7 +118,8 @@ run() {
   sampler=$!
   children+=("$sampler")
   produced out
-  kill "$sampler" && wait "$sampler" 2>/dev/null || true
+  kill "$sampler"
+  wait "$sampler" 2>/dev/null || true
   { echo "broker after $(process_times "$broker_pid")"; thread_times "$broker_pid" | sed 's/^/thread after /'; } >> "$work/facts"
   sleep 1.2
   { flows after; pulled after; } >> "$work/facts"
