@@ -30,14 +30,18 @@ load_read() {
   awk '/^refused/ { n += $2 } END { print n + 0 }' "$1"
 }
 
-# What one process ran and waited for a core so far, in ms; all of its threads, of those that ended only what they ran.
-process_times() {
-  awk -v pid="$1" 'BEGIN {
-    if ((getline line < ("/proc/" pid "/stat")) > 0) { sub(/.*\) /, "", line); split(line, f, " "); ran = (f[12] + f[13]) * 10 }
-    cmd = "cat /proc/" pid "/task/*/schedstat 2>/dev/null"
-    while ((cmd | getline line) > 0) { split(line, f, " "); waited += f[2] / 1e6 }
-    printf "%d %d\n", ran, waited
-  }'
+# CPU time of a process so far, all of its threads, in ms.
+process_time() {
+  awk '{ sub(/.*\) /, ""); print ($12 + $13) * 10 }' "/proc/$1/stat" 2>/dev/null || echo 0
+}
+
+# core_times CORES: what these cores did so far, in ms: ran processes, handled interrupts, idled. A core that another guest of the
+# hypervisor took ("steal") ran processes, only not ours.
+core_times() {
+  awk -v list="$1" '
+    BEGIN { n = split(list, parts, ","); for (i = 1; i <= n; i++) { split(parts[i] "-" parts[i], ends, "-"); for (c = ends[1]; c <= ends[2]; c++) ours["cpu" c] } }
+    $1 in ours { ran += $2 + $3 + $4 + $9; interrupts += $7 + $8; idle += $5 + $6 }
+    END { print ran * 10, interrupts * 10, idle * 10 }' /proc/stat
 }
 
 thread_times() {
@@ -56,17 +60,15 @@ counts() {
   fi
 }
 
-# sample BROKER_PID LOAD_PID...: a line now and then each second: time in ms, the broker's line, CPU of the broker and of the load.
+# sample BROKER_PID LOAD_PID...: a line now and then each second: time in ms, the broker's line (4 numbers), CPU of the broker and of
+# the load, the broker's cores and the load's (3 each).
 sample() {
-  local broker_pid=$1 pid ran waited one
+  local broker_pid=$1 pid ran
   shift
   while :; do
-    ran=0 waited=0
-    for pid in "$@"; do
-      one=$(process_times "$pid")
-      ran=$((ran + ${one% *})) waited=$((waited + ${one#* }))
-    done
-    echo "$(($(date +%s%N) / 1000000)) $(counts broker) $(process_times "$broker_pid") $ran $waited"
+    ran=0
+    for pid in "$@"; do ran=$((ran + $(process_time "$pid"))); done
+    echo "$(($(date +%s%N) / 1000000)) $(counts broker) $(process_time "$broker_pid") $ran $(core_times "$broker_cores") $(core_times "$load_cores")"
     sleep 1
   done
 }
@@ -112,7 +114,7 @@ run() {
     produced warm
   fi
   sleep 1.2
-  { thread_times "$broker_pid" | sed 's/^/thread before /'; flows before; pulled before; echo "broker before $(process_times "$broker_pid")"; } > "$work/facts"
+  { thread_times "$broker_pid" | sed 's/^/thread before /'; flows before; pulled before; echo "broker before $(process_time "$broker_pid")"; } > "$work/facts"
   produce "$seconds" out
   sample "$broker_pid" "${producing[@]}" "${following[@]}" > "$work/samples" &
   sampler=$!
@@ -120,7 +122,7 @@ run() {
   produced out
   kill "$sampler"
   wait "$sampler" 2>/dev/null || true
-  { echo "broker after $(process_times "$broker_pid")"; thread_times "$broker_pid" | sed 's/^/thread after /'; } >> "$work/facts"
+  { echo "broker after $(process_time "$broker_pid")"; thread_times "$broker_pid" | sed 's/^/thread after /'; } >> "$work/facts"
   sleep 1.2
   { flows after; pulled after; } >> "$work/facts"
   for i in "${!following[@]}"; do
