@@ -8,7 +8,10 @@
 //! - `torture`: a ledger that sends to a node, kills it again and again, and then reads everything
 //! - `load`: what is measured and how it is shown; `drive`: the threads that make load
 //! - `connection`, `epoll`, `setup`: the wire under all of them
+//! - `follow`: long polls on a topic from its end on and counts what arrives
+//! - `agent`: starts the load above on other hosts
 
+mod agent;
 mod codec;
 mod compare;
 mod connection;
@@ -16,6 +19,7 @@ mod consume;
 mod drive;
 mod echo;
 mod epoll;
+mod follow;
 mod load;
 mod log;
 mod mixed;
@@ -70,6 +74,12 @@ enum Command {
     Verify(verify::Verify),
     /// A server that answers every send and stores nothing: shows what the load itself can offer
     Echo(echo::Echo),
+    /// Long polls on queues from their ends on: what a consumer that keeps up costs, a line of counts each second
+    Follow(follow::Follow),
+    /// Waits for `agent-run` on other hosts and runs load for it. Unauthenticated: for a trusted network
+    Agent(agent::Agent),
+    /// Runs send, consume or follow where an agent waits
+    AgentRun(agent::AgentRun),
     /// Sends, kills, restarts, and reads everything at the end
     Torture(torture::Torture),
 }
@@ -99,6 +109,9 @@ fn main() -> ExitCode {
         Some(Command::Compare(compare)) => compare::run(&compare).map(|()| true),
         Some(Command::Verify(verify)) => verify::run(&verify),
         Some(Command::Echo(echo)) => echo::run(&echo).map(|()| true),
+        Some(Command::Follow(follow)) => follow::run(&follow).map(|()| true),
+        Some(Command::Agent(agent)) => agent::serve(&agent).map(|()| true),
+        Some(Command::AgentRun(agent_run)) => agent::ask(&agent_run),
         Some(Command::Torture(torture)) => torture::run(&torture),
     };
     match result {

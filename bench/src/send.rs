@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use crate::connection::{Connection, wait};
-use crate::setup;
+use crate::setup::{self, HeaderEncoding};
 
 #[derive(clap::Args)]
 pub struct Send {
@@ -29,6 +29,8 @@ pub struct Send {
     queues: u32,
     #[arg(long, default_value = "BenchTopic")]
     topic: String,
+    #[arg(long, value_enum, default_value_t = HeaderEncoding::Binary)]
+    header: HeaderEncoding,
 }
 
 const PROPERTIES: &str = "UNIQ_KEY\u{1}0A0102032345CAFEF00D47B794000000\u{2}WAIT\u{1}true\u{2}";
@@ -54,7 +56,7 @@ pub fn run(args: &Send) -> Result<(), String> {
         for (slot, at) in slots.iter_mut().enumerate().take((limit - sent) as usize) {
             *at = Instant::now();
             let queue = (sent % u64::from(args.queues)) as u32;
-            setup::send(&args.topic, queue, PROPERTIES, slot as i32, setup::millis(), &body, &mut connection.out);
+            setup::send_as(args.header, &args.topic, queue, PROPERTIES, slot as i32, setup::millis(), &body, &mut connection.out);
             sent += 1;
             under_way += 1;
         }
@@ -85,7 +87,7 @@ pub fn run(args: &Send) -> Result<(), String> {
                 if now < end && sent < limit {
                     let queue = (sent % u64::from(args.queues)) as u32;
                     sent_at[index][slot as usize] = now;
-                    setup::send(&args.topic, queue, PROPERTIES, slot, born, &body, &mut connection.out);
+                    setup::send_as(args.header, &args.topic, queue, PROPERTIES, slot, born, &body, &mut connection.out);
                     sent += 1;
                     under_way += 1;
                 }
