@@ -4,11 +4,13 @@
 //! - `send`: a closed loop of sends against any broker that speaks remoting, Apache's too
 //! - `consume`: reads a topic from its first to its last message and counts
 //! - `torture`: a ledger that sends to a node, kills it again and again, and then reads everything
+//! - `floor`: a server with no broker behind it, for `send` to measure what the sockets alone cost
 //! - `connection`, `setup`: the wire under the last three
 
 mod codec;
 mod connection;
 mod consume;
+mod floor;
 mod log;
 mod send;
 mod setup;
@@ -44,6 +46,8 @@ enum Command {
     Send(send::Send),
     /// Reads all queues of a topic from the first message to the last, and counts
     Consume(consume::Consume),
+    /// A server that only answers: what sockets alone cost on one core
+    Floor(floor::Floor),
     /// Sends, kills, restarts, and reads everything at the end
     Torture(torture::Torture),
 }
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         }
         Some(Command::Send(send)) => send::run(&send).map(|()| true),
         Some(Command::Consume(consume)) => consume::run(&consume).map(|()| true),
+        Some(Command::Floor(floor)) => floor::run(&floor).map(|()| true),
         Some(Command::Torture(torture)) => torture::run(&torture),
     };
     match result {
