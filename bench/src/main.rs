@@ -4,12 +4,14 @@
 //! - `send`: a closed loop of sends against any broker that speaks remoting, Apache's too
 //! - `consume`: reads a topic from its first to its last message and counts
 //! - `torture`: a ledger that sends to a node, kills it again and again, and then reads everything
+//! - `disk`: what the device can do, without RingMQ
 //! - `floor`: a server with no broker behind it, for `send` to measure what the sockets alone cost
 //! - `connection`, `setup`: the wire under the last three
 
 mod codec;
 mod connection;
 mod consume;
+mod disk;
 mod floor;
 mod log;
 mod send;
@@ -46,6 +48,8 @@ enum Command {
     Send(send::Send),
     /// Reads all queues of a topic from the first message to the last, and counts
     Consume(consume::Consume),
+    /// What the device can do: durable writes and reads, by block size and depth
+    Disk(disk::Disk),
     /// A server that only answers: what sockets alone cost on one core
     Floor(floor::Floor),
     /// Sends, kills, restarts, and reads everything at the end
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
         }
         Some(Command::Send(send)) => send::run(&send).map(|()| true),
         Some(Command::Consume(consume)) => consume::run(&consume).map(|()| true),
+        Some(Command::Disk(disk)) => disk::run(&disk).map(|()| true),
         Some(Command::Floor(floor)) => floor::run(&floor).map(|()| true),
         Some(Command::Torture(torture)) => torture::run(&torture),
     };
