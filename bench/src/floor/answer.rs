@@ -77,31 +77,26 @@ fn write_answer(encoding: Encoding, opaque: i32, out: &mut Vec<u8>) {
     write_region("DefaultRegion", true, writer).finish();
 }
 
-/// A connection's bytes that wait for the rest of their frame. For the kinds that read into memory of their own.
+/// The most that one read takes: more than 64 sends under way on a connection.
+pub const READ_BYTES: usize = 64 << 10;
+
+/// The beginning of a frame whose rest a connection has yet to read.
 #[derive(Default)]
 pub struct Input {
-    buffer: Vec<u8>,
-    filled: usize,
+    begun: Vec<u8>,
 }
 
-/// Room for the most that one read takes; a longer frame doubles it.
-pub const READ_BYTES: usize = 256 << 10;
-
 impl Input {
-    /// Where the next read goes; never empty.
-    pub fn room(&mut self) -> &mut [u8] {
-        if self.buffer.len() == self.filled {
-            self.buffer.resize((2 * self.filled).max(READ_BYTES), 0);
+    /// Answers what is whole with these bytes and keeps the rest.
+    pub fn answer(&mut self, read: &[u8], answers: &Answers, out: &mut Vec<u8>) -> Result<(), BadFrame> {
+        if self.begun.is_empty() {
+            let used = answers.answer(read, out)?;
+            self.begun.extend_from_slice(&read[used..]);
+        } else {
+            self.begun.extend_from_slice(read);
+            let used = answers.answer(&self.begun, out)?;
+            self.begun.drain(..used);
         }
-        &mut self.buffer[self.filled..]
-    }
-
-    /// After a read of so many bytes into `room`: answers what is whole and keeps the rest.
-    pub fn answer(&mut self, read: usize, answers: &Answers, out: &mut Vec<u8>) -> Result<(), BadFrame> {
-        self.filled += read;
-        let used = answers.answer(&self.buffer[..self.filled], out)?;
-        self.buffer.copy_within(used..self.filled, 0);
-        self.filled -= used;
         Ok(())
     }
 }
@@ -121,8 +116,7 @@ mod tests {
         let answers = Answers::new();
         // In two reads, of which the first ends inside the second frame.
         for part in [&requests[..requests.len() - 100], &requests[requests.len() - 100..]] {
-            input.room()[..part.len()].copy_from_slice(part);
-            input.answer(part.len(), &answers, &mut out).expect("frames");
+            input.answer(part, &answers, &mut out).expect("frames");
         }
         let mut opaques = Vec::new();
         let mut rest = &out[..];
@@ -131,7 +125,8 @@ mod tests {
             assert!(header.is_response());
             assert_eq!(header.code, 0);
             opaques.push(header.opaque);
-            assert!((110..=250).contains(&bytes), "{bytes} bytes");
+            // A node's own answer to `ringmq-bench send` has 202 bytes while its queue is empty, and up to 18 more later.
+            assert!((202..=220).contains(&bytes), "{bytes} bytes");
             rest = &rest[bytes..];
         }
         assert_eq!(opaques, [7, 8]);

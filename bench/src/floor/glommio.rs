@@ -15,7 +15,7 @@ use ::glommio::net::{self, TcpStream};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use ringmq_shards::runtime::{CoreSpec, launch};
 
-use super::answer::{Answers, Input};
+use super::answer::{Answers, Input, READ_BYTES};
 
 /// Memory registered for reads of files, of which there are none: the least.
 const IO_MEMORY: usize = 64 << 10;
@@ -55,13 +55,13 @@ async fn accept(listener: TcpListener) -> io::Result<()> {
 }
 
 async fn converse(mut stream: TcpStream, answers: &Answers) -> io::Result<()> {
-    let (mut input, mut out) = (Input::default(), Vec::new());
+    let (mut buffer, mut input, mut out) = (vec![0; READ_BYTES], Input::default(), Vec::new());
     loop {
-        let read = stream.read(input.room()).await?;
+        let read = stream.read(&mut buffer).await?;
         if read == 0 {
             return Ok(());
         }
-        input.answer(read, answers, &mut out).map_err(io::Error::other)?;
+        input.answer(&buffer[..read], answers, &mut out).map_err(io::Error::other)?;
         stream.write_all(&out).await?;
         out.clear();
         // One that always has something would otherwise never let the others run.
