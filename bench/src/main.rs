@@ -7,18 +7,22 @@
 //! - `verify`: sends, reads everything back, and says what is wrong; `echo`: a server to measure the load itself with
 //! - `torture`: a ledger that sends to a node, kills it again and again, and then reads everything
 //! - `load`: what is measured and how it is shown; `drive`: the threads that make load
-//! - `connection`, `epoll`, `setup`: the wire under all of them
 //! - `follow`: long polls on a topic from its end on and counts what arrives
 //! - `agent`: starts the load above on other hosts
+//! - `disk`: what the device can do, without RingMQ
+//! - `floor`: a server with no broker behind it, for `send` to measure what the sockets alone cost
+//! - `connection`, `epoll`, `setup`: the wire under all that talks to a broker
 
 mod agent;
 mod codec;
 mod compare;
 mod connection;
 mod consume;
+mod disk;
 mod drive;
 mod echo;
 mod epoll;
+mod floor;
 mod follow;
 mod load;
 mod log;
@@ -80,6 +84,10 @@ enum Command {
     Agent(agent::Agent),
     /// Runs send, consume or follow where an agent waits
     AgentRun(agent::AgentRun),
+    /// What the device can do: durable writes and reads, by block size and depth
+    Disk(disk::Disk),
+    /// A server that only answers: what sockets alone cost on one core
+    Floor(floor::Floor),
     /// Sends, kills, restarts, and reads everything at the end
     Torture(torture::Torture),
 }
@@ -112,6 +120,8 @@ fn main() -> ExitCode {
         Some(Command::Follow(follow)) => follow::run(&follow).map(|()| true),
         Some(Command::Agent(agent)) => agent::serve(&agent).map(|()| true),
         Some(Command::AgentRun(agent_run)) => agent::ask(&agent_run),
+        Some(Command::Disk(disk)) => disk::run(&disk).map(|()| true),
+        Some(Command::Floor(floor)) => floor::run(&floor).map(|()| true),
         Some(Command::Torture(torture)) => torture::run(&torture),
     };
     match result {

@@ -1,0 +1,62 @@
+//! A server with no broker behind it: what sockets alone cost on one core, which no broker gets below.
+//!
+//! - `answer`: whole frames in, answers out, the same for all
+//! - `glommio`: glommio's own sockets on the executor that RingMQ runs on
+//! - `epoll`: one loop over epoll, recv and send
+//! - `uring`, `buffers`: one loop over io_uring with what it has for servers
+//!
+//! Must always be true: all frames of one read are answered by one write, and nothing is kept but the connections.
+//! `ringmq-bench send` measures it like a node; it runs until it is ended.
+
+mod answer;
+mod buffers;
+mod epoll;
+mod glommio;
+mod uring;
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+
+#[derive(clap::Args)]
+pub struct Floor {
+    /// Which sockets
+    #[arg(long, value_enum, default_value_t = Kind::Glommio)]
+    kind: Kind,
+    /// Of the loopback interface
+    #[arg(long)]
+    port: u16,
+    /// The core that the server runs on
+    #[arg(long, default_value_t = 0)]
+    core: usize,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Kind {
+    /// TcpListener and TcpStream of glommio, one task per connection
+    Glommio,
+    /// epoll, recv and send, in one loop
+    Epoll,
+    /// io_uring with multishot recv into provided buffers, in one loop
+    Uring,
+}
+
+pub fn run(args: &Floor) -> Result<(), String> {
+    // Bound here for every kind: glommio's own `bind` would share the port with a floor that was forgotten.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))
+        .map_err(|error| format!("port {}: {error}; choose another --port", args.port))?;
+    println!("ready: {:?} floor on 127.0.0.1:{}, core {}", args.kind, args.port, args.core);
+    match args.kind {
+        Kind::Glommio => glommio::serve(listener, args.core),
+        Kind::Epoll => pin(args.core).and_then(|()| epoll::serve(listener)),
+        Kind::Uring => pin(args.core).and_then(|()| uring::serve(listener)),
+    }
+    .map_err(|error| format!("{:?} floor on core {}: {error}", args.kind, args.core))
+}
+
+/// This thread, which is the whole server of the kinds without an executor.
+fn pin(core: usize) -> io::Result<()> {
+    if core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
+        return Ok(());
+    }
+    Err(io::Error::other("this process may not run there; choose another --core"))
+}
