@@ -46,7 +46,7 @@ pub fn run(args: &Floor) -> Result<(), String> {
         .map_err(|error| format!("port {}: {error}; choose another --port", args.port))?;
     println!("ready: {:?} floor on 127.0.0.1:{}, core {}", args.kind, args.port, args.core);
     match args.kind {
-        Kind::Glommio => glommio::serve(listener, args.core),
+        Kind::Glommio => self::glommio::serve(listener, args.core),
         Kind::Epoll => pin(args.core).and_then(|()| epoll::serve(listener)),
         Kind::Uring => pin(args.core).and_then(|()| uring::serve(listener)),
     }
