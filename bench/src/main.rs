@@ -4,11 +4,13 @@
 //! - `send`: a closed loop of sends against any broker that speaks remoting, Apache's too
 //! - `consume`: reads a topic from its first to its last message and counts
 //! - `torture`: a ledger that sends to a node, kills it again and again, and then reads everything
-//! - `connection`, `setup`: the wire under the last three
+//! - `host`: what the machine is short of while a load runs
+//! - `connection`, `setup`: the wire under `send`, `consume` and `torture`
 
 mod codec;
 mod connection;
 mod consume;
+mod host;
 mod log;
 mod send;
 mod setup;
@@ -44,6 +46,8 @@ enum Command {
     Send(send::Send),
     /// Reads all queues of a topic from the first message to the last, and counts
     Consume(consume::Consume),
+    /// Samples threads, disk, network and memory beside a load, and names the bottleneck
+    Host(host::Host),
     /// Sends, kills, restarts, and reads everything at the end
     Torture(torture::Torture),
 }
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         }
         Some(Command::Send(send)) => send::run(&send).map(|()| true),
         Some(Command::Consume(consume)) => consume::run(&consume).map(|()| true),
+        Some(Command::Host(host)) => host::run(&host).map(|()| true),
         Some(Command::Torture(torture)) => torture::run(&torture),
     };
     match result {

@@ -1,0 +1,23 @@
+//! Where the time of a run goes, seen from the host: what the kernel counts, once a second, and which part is full.
+//!
+//! - `root`: every file is read below one folder, so that a recorded tree is as good as the machine
+//! - `process`, `machine`, `disk`, `nic`, `cgroup`: counters of one part each, and their rates between two readings
+//! - `groups`: where the control groups of a process are
+//! - `sampler`: reads all of them; two readings make a `Sample`
+//! - `verdict`: samples and facts to the one line that names the bottleneck
+//! - `command`: `ringmq-bench host`
+//!
+//! All of it reads files that any user may read. A file that this kernel does not have makes a value `None`, never a zero.
+
+mod cgroup;
+mod command;
+mod disk;
+mod groups;
+mod machine;
+mod nic;
+mod process;
+mod root;
+mod sampler;
+mod verdict;
+
+pub use command::{Host, run};
