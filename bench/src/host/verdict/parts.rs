@@ -11,7 +11,7 @@ const LINE_FULL: f64 = 0.9;
 const LIMIT_FULL: f64 = 0.9;
 /// A device of which at least one request was always under way.
 const BUSY_FULL: f64 = 0.93;
-/// Of a quota's periods: when most end throttled, more was wanted in most.
+/// Of a quota's periods, or of the time: when the group stood still for half of either, it wanted more.
 const THROTTLED_FULL: f64 = 0.5;
 /// A group at its limit that gives back what nobody misses is fine; it is short of memory when its tasks stall for it.
 const MEMORY_NEAR: f64 = 0.9;
@@ -63,12 +63,16 @@ pub fn quota(samples: &[Sample]) -> Option<Use> {
     let quota = |sample: &Sample| sample.cgroup.cpu.clone();
     let percent = quota(samples.last()?)?.quota_percent;
     let throttled = median(samples, |sample| Some(quota(sample)?.throttled_periods_percent))?;
+    let stood_ms = median(samples, |sample| Some(quota(sample)?.throttled_ms_per_s))?;
     let used = median(samples, |sample| {
         let servers = sample.threads.iter().filter(|thread| thread.role == Role::Server);
         Some(servers.map(|thread| thread.cpu_percent()).sum())
     })?;
-    let text = format!("quota of its cgroup {percent:.0} % of one core, {used:.0} % used, throttled in {throttled:.0} % of periods");
-    Some(Use { bottleneck: Bottleneck::ServerCpu, share: used / percent, full: throttled >= THROTTLED_FULL * 100.0, text })
+    let text = format!(
+        "quota of its cgroup {percent:.0} % of one core, {used:.0} % used, throttled in {throttled:.0} % of periods, {stood_ms:.0} ms/s"
+    );
+    let full = throttled >= THROTTLED_FULL * 100.0 || stood_ms >= THROTTLED_FULL * 1e3;
+    Some(Use { bottleneck: Bottleneck::ServerCpu, share: used / percent, full, text })
 }
 
 /// What the device may or can give at most, where that is known.
