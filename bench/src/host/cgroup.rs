@@ -60,7 +60,9 @@ pub fn read(root: &Root, groups: &Groups) -> CgroupReading {
     CgroupReading {
         cpu: groups.nearest("cpu", |version, folder| read_cpu(root, version, folder)),
         memory: groups.nearest("memory", |version, folder| read_memory(root, version, folder)),
-        io: groups.nearest("blkio", |version, folder| Some(read_io(root, version, folder)).filter(|io| !io.is_empty())).unwrap_or_default(),
+        io: groups
+            .nearest("blkio", |version, folder| Some(read_io(root, version, folder)).filter(|io| !io.is_empty()))
+            .unwrap_or_default(),
     }
 }
 
@@ -72,7 +74,9 @@ fn read_cpu(root: &Root, version: Version, folder: &str) -> Option<(f64, u64, u6
             (quota.parse().ok()?, period.parse().ok()?)
         }
         // -1 is no quota, and no number of this type.
-        Version::One => (root.number::<u64>(&format!("{folder}/cpu.cfs_quota_us"))?, root.number(&format!("{folder}/cpu.cfs_period_us"))?),
+        Version::One => {
+            (root.number::<u64>(&format!("{folder}/cpu.cfs_quota_us"))?, root.number(&format!("{folder}/cpu.cfs_period_us"))?)
+        }
     };
     let period: u64 = period;
     let stat = root.text(&format!("{folder}/cpu.stat"))?;
@@ -122,7 +126,9 @@ fn read_io(root: &Root, version: Version, folder: &str) -> Vec<(String, &'static
             Version::One => {
                 let done = text(done);
                 for line in text(limits).lines() {
-                    let Some((device, Ok(limit))) = line.split_once(' ').map(|(device, limit)| (device, limit.parse())) else { continue };
+                    let Some((device, Ok(limit))) = line.split_once(' ').map(|(device, limit)| (device, limit.parse())) else {
+                        continue;
+                    };
                     let prefix = format!("{device} {direction} ");
                     let done = done.lines().find_map(|line| line.strip_prefix(&prefix)?.parse().ok()).unwrap_or(0);
                     io.push((device.to_string(), kind, limit, done));

@@ -80,7 +80,8 @@ pub fn read(root: &Root, number: &str) -> Option<DiskReading> {
 
 pub fn disk(before: &DiskReading, after: &DiskReading, seconds: f64) -> Option<Disk> {
     let per_s = |index: usize| Some(rate(*before.fields.get(index)?, *after.fields.get(index)?, seconds));
-    let mean_ms = |time: usize, count: usize| Some(per_s(time)? / per_s(count)?.max(f64::MIN_POSITIVE)).filter(|ms| ms.is_finite());
+    let mean_ms =
+        |time: usize, count: usize| Some(per_s(time)? / per_s(count)?.max(f64::MIN_POSITIVE)).filter(|ms| ms.is_finite());
     Some(Disk {
         device: after.name.clone(),
         reads_per_s: per_s(0)?,

@@ -42,8 +42,10 @@ impl Groups {
     /// What `read` finds in the nearest group upwards, of the tree that has this controller.
     pub fn nearest<T>(&self, controller: &str, read: impl Fn(Version, &str) -> Option<T>) -> Option<T> {
         // Where both versions are mounted a controller is in one of them; the other's group lacks its files.
-        self.0.iter().filter(|group| group.version == Version::Two || group.controllers.iter().any(|name| name == controller)).find_map(
-            |group| {
+        self.0
+            .iter()
+            .filter(|group| group.version == Version::Two || group.controllers.iter().any(|name| name == controller))
+            .find_map(|group| {
                 let mut path = group.path.as_str();
                 loop {
                     if let Some(found) = read(group.version, &format!("{}{path}", group.mount)) {
@@ -51,8 +53,7 @@ impl Groups {
                     }
                     path = &path[..path.rfind('/')?];
                 }
-            },
-        )
+            })
     }
 }
 

@@ -57,7 +57,8 @@ pub fn read(root: &Root) -> Result<MachineReading, String> {
         return Err(format!("/proc/stat: {first:?} is not the eight times of all cores: is /proc mounted here?"));
     };
     let busy = user + nice + system + irq + softirq;
-    let available = value(&root.need("/proc/meminfo")?, "MemAvailable").ok_or("/proc/meminfo: no MemAvailable; use Linux 3.14 or newer")?;
+    let available =
+        value(&root.need("/proc/meminfo")?, "MemAvailable").ok_or("/proc/meminfo: no MemAvailable; use Linux 3.14 or newer")?;
     let stall = |what: &str| stall(&root.text(&format!("/proc/pressure/{what}"))?);
     let pressure = stall("cpu").zip(stall("memory")).zip(stall("io")).map(|((cpu, memory), io)| [cpu, memory, io]);
     let total = busy + idle + iowait + steal;

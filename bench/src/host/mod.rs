@@ -18,6 +18,8 @@ mod nic;
 mod process;
 mod root;
 mod sampler;
+#[cfg(test)]
+mod trees;
 mod verdict;
 
 pub use command::{Host, run};

@@ -9,7 +9,7 @@ use super::super::sampler::Sample;
 use super::{Bottleneck, Use, median};
 
 /// A closed loop that is full still sleeps for a moment now and then, and ticks are counted in whole ones.
-const FULL_PERCENT: f64 = 93.0;
+const FULL_PERCENT: f64 = 90.0;
 /// Below this much waiting a core was there whenever it was wanted.
 const WAITS_PERCENT: f64 = 5.0;
 
@@ -33,7 +33,9 @@ pub fn busiest(samples: &[Sample]) -> Vec<Use> {
             format!("thread {name}{of_load} {runs:.0} % of its core (pid {pid})")
         } else {
             let waits = wants - runs;
-            format!("thread {name}{of_load} wants {wants:.0} % of a core: runs {runs:.0} %, waits {waits:.0} % for one (pid {pid})")
+            format!(
+                "thread {name}{of_load} wants {wants:.0} % of a core: runs {runs:.0} %, waits {waits:.0} % for one (pid {pid})"
+            )
         };
         Some(Use { bottleneck, share: wants / 100.0, full: wants >= FULL_PERCENT, text })
     };
