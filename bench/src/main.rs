@@ -5,6 +5,7 @@
 //! - `consume`: reads a topic from its first to its last message and counts
 //! - `torture`: a ledger that sends to a node, kills it again and again, and then reads everything
 //! - `host`: what the machine is short of while a load runs
+//! - `report`: a run on one page
 //! - `connection`, `setup`: the wire under `send`, `consume` and `torture`
 
 mod codec;
@@ -12,6 +13,7 @@ mod connection;
 mod consume;
 mod host;
 mod log;
+mod report;
 mod send;
 mod setup;
 mod torture;
@@ -48,6 +50,8 @@ enum Command {
     Consume(consume::Consume),
     /// Samples threads, disk, network and memory beside a load, and names the bottleneck
     Host(host::Host),
+    /// One page, index.html, from a run that was kept
+    Report(report::Args),
     /// Sends, kills, restarts, and reads everything at the end
     Torture(torture::Torture),
 }
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         Some(Command::Send(send)) => send::run(&send).map(|()| true),
         Some(Command::Consume(consume)) => consume::run(&consume).map(|()| true),
         Some(Command::Host(host)) => host::run(&host).map(|()| true),
+        Some(Command::Report(report)) => report::run(&report).map(|()| true),
         Some(Command::Torture(torture)) => torture::run(&torture),
     };
     match result {

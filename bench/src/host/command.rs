@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::facts::{self, Fact};
 use super::process::Role;
 use super::root::Root;
 use super::sampler::{Sample, Sampler};
@@ -40,6 +41,11 @@ pub struct Host {
 /// What `--json` keeps.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Kept {
+    /// Of the machine, for a report.
+    #[serde(default)]
+    pub host: Vec<Fact>,
+    #[serde(default)]
+    pub settings: Vec<Fact>,
     pub facts: Facts,
     pub samples: Vec<Sample>,
     pub verdict: Verdict,
@@ -50,7 +56,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub fn run(args: &Host) -> Result<(), String> {
     let servers = args.pid.iter().map(|pid| (Role::Server, *pid));
     let pids = servers.chain(args.client.iter().map(|pid| (Role::Client, *pid))).collect();
-    let mut sampler = Sampler::new(Root::new(&args.root), pids, args.dir.as_deref())?;
+    let root = Root::new(&args.root);
+    let (host, settings) = (facts::host(&root, args.dir.as_deref()), facts::settings(&root));
+    let mut sampler = Sampler::new(root, pids, args.dir.as_deref())?;
     let mut samples = Vec::new();
     let begun = Instant::now();
     for second in 1..=args.seconds {
@@ -62,6 +70,6 @@ pub fn run(args: &Host) -> Result<(), String> {
     let verdict = verdict(&samples, &facts);
     println!("{verdict}");
     let Some(path) = &args.json else { return Ok(()) };
-    let text = serde_json::to_string_pretty(&Kept { facts, samples, verdict }).expect("plain values become JSON");
+    let text = serde_json::to_string_pretty(&Kept { host, settings, facts, samples, verdict }).expect("plain values become JSON");
     std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -3,6 +3,7 @@
 //! - `root`: every file is read below one folder, so that a recorded tree is as good as the machine
 //! - `process`, `machine`, `disk`, `nic`, `cgroup`: counters of one part each, and their rates between two readings
 //! - `groups`: where the control groups of a process are
+//! - `facts`: what machine this is, for the reader of a report
 //! - `sampler`: reads all of them; two readings make a `Sample`
 //! - `verdict`: samples and facts to the one line that names the bottleneck
 //! - `command`: `ringmq-bench host`
@@ -12,6 +13,7 @@
 mod cgroup;
 mod command;
 mod disk;
+mod facts;
 mod groups;
 mod machine;
 mod nic;
@@ -23,3 +25,7 @@ mod trees;
 mod verdict;
 
 pub use command::{Host, run};
+pub use facts::Fact;
+pub use process::Role;
+pub use sampler::Sample;
+pub use verdict::Verdict;
