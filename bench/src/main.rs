@@ -1,12 +1,12 @@
 //! What RingMQ is measured and tormented with, from outside: nothing of this is in the product.
 //!
 //! - `log`, `codec`: nanoseconds per step of the send path, in memory
+//! - `host`: what the machine is short of while a load runs
+//! - `report`: a run on one page
 //! - `send`: a closed loop of sends against any broker that speaks remoting, Apache's too
 //! - `consume`: reads a topic from its first to its last message and counts
 //! - `torture`: a ledger that sends to a node, kills it again and again, and then reads everything
-//! - `host`: what the machine is short of while a load runs
-//! - `report`: a run on one page
-//! - `connection`, `setup`: the wire under `send`, `consume` and `torture`
+//! - `connection`, `setup`: the wire under the last three
 
 mod codec;
 mod connection;

@@ -85,7 +85,7 @@ fn file_system(root: &Root, folder: &Path) -> Option<String> {
         let words: Vec<_> = place.split(' ').collect();
         let (point, options) = (Path::new(words.get(4)?), words.get(5)?);
         let said = format!("{} ({options})", kind.split(' ').next()?);
-        folder.starts_with(point).then(|| (point.as_os_str().len(), said))
+        folder.starts_with(point).then_some((point.as_os_str().len(), said))
     };
     mounts.lines().filter_map(of).max_by_key(|(depth, _)| *depth).map(|(_, said)| said)
 }

@@ -23,14 +23,14 @@ pub fn charts(report: &Report) -> Vec<Chart> {
             label: "latency (ms), logarithmic".to_string(),
             lines: report.flows.iter().map(|flow| line(&flow.name, flow.percentiles.iter().copied())).collect(),
         },
-        over_time("CPU by thread", "% of one core", Up::FromZero, threads(samples)),
-        over_time("Whole machine", "% of all cores, % of time", Up::FromZero, machine(samples)),
+        over_time("CPU by thread", "% of one core", Up::Percent, threads(samples)),
+        over_time("Whole machine", "% of all cores, % of time", Up::Percent, machine(samples)),
     ];
     let device =
         samples.iter().find_map(|sample| sample.disk.as_ref()).map(|disk| format!("Disk {}", disk.device)).unwrap_or_default();
     charts.push(over_time(&format!("{device}: requests"), "requests per second", Up::FromZero, requests(samples)));
     charts.push(over_time(&format!("{device}: bytes"), "MB per second", Up::FromZero, disk_bytes(samples)));
-    charts.push(over_time(&format!("{device}: busy"), "% of time", Up::FromZero, busy(samples)));
+    charts.push(over_time(&format!("{device}: busy"), "% of time", Up::Percent, busy(samples)));
     charts.push(over_time("Network", "Mbit per second", Up::FromZero, network(samples)));
     charts.push(over_time("Memory", "resident (MiB)", Up::FromZero, memory(samples)));
     charts
@@ -49,35 +49,37 @@ fn throughput(flows: &[Flow]) -> Vec<Line> {
 }
 
 fn latency(flows: &[Flow]) -> Vec<Line> {
-    const VALUES: [(&str, fn(&Second) -> f64); 3] =
-        [("p50", |second| second.p50_ms), ("p99", |second| second.p99_ms), ("max", |second| second.max_ms)];
     let of = |flow: &Flow| {
-        VALUES.map(|(name, value)| {
+        let value = |name: &str, value: fn(&Second) -> f64| {
             line(&format!("{} {name}", flow.name), flow.seconds.iter().map(|second| (second.at_s, value(second))))
-        })
+        };
+        [value("p50", |second| second.p50_ms), value("p99", |second| second.p99_ms), value("max", |second| second.max_ms)]
     };
     flows.iter().flat_map(of).collect()
 }
 
-/// The busiest, as many as there are colours.
+/// The busiest, as many as there are colours. Those of one name are one line: io_uring's workers come and go.
 fn threads(samples: &[Sample]) -> Vec<Line> {
-    let mut threads = BTreeMap::<u32, (String, Vec<(f64, f64)>)>::new();
+    let mut lines = BTreeMap::<String, Vec<(f64, f64)>>::new();
     for sample in samples {
         for thread in &sample.threads {
             let role = match thread.role {
                 Role::Server => "server",
                 Role::Client => "load",
             };
-            let (_, points) = threads.entry(thread.tid).or_insert_with(|| (format!("{role}: {}", thread.name), Vec::new()));
-            points.push((sample.at_s, thread.cpu_percent()));
+            let points = lines.entry(format!("{role}: {}", thread.name)).or_default();
+            match points.last_mut() {
+                Some(point) if point.0 == sample.at_s => point.1 += thread.cpu_percent(),
+                _ => points.push((sample.at_s, thread.cpu_percent())),
+            }
         }
     }
-    let mut threads: Vec<_> = threads.into_values().collect();
-    let sum = |points: &[(f64, f64)]| points.iter().map(|point| point.1).sum::<f64>();
-    threads.retain(|(_, points)| sum(points) / points.len() as f64 >= LEAST_PERCENT);
-    threads.sort_by(|a, b| sum(&b.1).total_cmp(&sum(&a.1)));
-    threads.truncate(COLOURS.len());
-    threads.into_iter().map(|(name, points)| Line { name, points }).collect()
+    let mean = |line: &Line| line.points.iter().map(|point| point.1).sum::<f64>() / line.points.len() as f64;
+    let mut lines: Vec<_> = lines.into_iter().map(|(name, points)| Line { name, points }).collect();
+    lines.retain(|line| mean(line) >= LEAST_PERCENT);
+    lines.sort_by(|a, b| mean(b).total_cmp(&mean(a)));
+    lines.truncate(COLOURS.len());
+    lines
 }
 
 fn of_samples(samples: &[Sample], name: &str, value: impl Fn(&Sample) -> Option<f64>) -> Line {
@@ -121,7 +123,8 @@ fn network(samples: &[Sample]) -> Vec<Line> {
         let sent = of_samples(samples, &format!("{name} sent"), |sample| Some(nic(sample)?.sent_bytes_per_s * 8.0 / 1e6));
         let received =
             of_samples(samples, &format!("{name} received"), |sample| Some(nic(sample)?.received_bytes_per_s * 8.0 / 1e6));
-        [sent, received]
+        // What the loopback sends it receives, and one line would hide the other.
+        if name == "lo" { vec![Line { name: "lo, each way".to_string(), ..sent }] } else { vec![sent, received] }
     };
     let used = |line: &Line| line.points.iter().any(|point| point.1 >= LEAST_MBIT);
     names.into_iter().flat_map(of).filter(used).take(COLOURS.len()).collect()

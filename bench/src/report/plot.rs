@@ -46,6 +46,8 @@ pub enum Across {
 #[derive(Clone, Copy, PartialEq)]
 pub enum Up {
     FromZero,
+    /// To 100 at least, so that what is far from full looks so.
+    Percent,
     Logarithmic,
 }
 
@@ -75,7 +77,7 @@ fn across(kind: Across, x: f64) -> f64 {
 
 fn up(kind: Up, y: f64) -> f64 {
     match kind {
-        Up::FromZero => y,
+        Up::FromZero | Up::Percent => y,
         Up::Logarithmic => y.max(LEAST).log10(),
     }
 }
@@ -90,10 +92,11 @@ fn draw(
     let (right, top) = (most(|point| point.0), most(|point| point.1));
     let right = match chart.across {
         Across::Seconds => right.max(1.0),
-        Across::Quantile => right.ceil().max(1.0),
+        Across::Quantile => (right - 1e-6).ceil().max(1.0), // what is a hair above five nines is five nines,
     };
     let (bottom, top) = match chart.up {
         Up::FromZero => (0.0, if top > 0.0 { top * 1.1 } else { 1.0 }),
+        Up::Percent => (0.0, (top * 1.05).max(105.0)),
         Up::Logarithmic => {
             let bottom = all().map(|point| point.1).fold(f64::INFINITY, f64::min).floor();
             (bottom, top.ceil().max(bottom + 1.0))
@@ -103,11 +106,11 @@ fn draw(
         .margin_top(12)
         .margin_right(24)
         .margin_bottom(4)
-        .x_label_area_size(42)
+        .x_label_area_size(46)
         .y_label_area_size(72)
         .build_cartesian_2d(0.0..right, bottom..top)?;
     let grid = RGBColor(128, 128, 128).mix(0.28);
-    let text = ("sans-serif", 13).into_font().color(&BLACK);
+    let text = ("sans-serif", 15).into_font().color(&BLACK);
     let labels_up = if chart.up == Up::Logarithmic { (top - bottom) as usize + 1 } else { 6 };
     plot.configure_mesh()
         .light_line_style(TRANSPARENT)
@@ -147,19 +150,20 @@ fn label_across(kind: Across, x: f64) -> String {
 
 fn label_up(kind: Up, y: f64) -> String {
     match kind {
-        Up::FromZero => number(y),
+        Up::FromZero | Up::Percent => number(y),
         Up::Logarithmic if y.fract().abs() > 1e-6 => String::new(),
         Up::Logarithmic => number(10f64.powf(y)),
     }
 }
 
-/// Short, without trailing zeros: `0.5`, `12`, `40k`, `1.2M`.
-pub fn number(value: f64) -> String {
-    let (value, suffix) = match value.abs() {
-        size if size >= 1e6 => (value / 1e6, "M"),
-        size if size >= 1e4 => (value / 1e3, "k"),
-        _ => (value, ""),
-    };
+/// Short, without trailing zeros: `0.5`, `12`, `40,000`, `1.2M`.
+fn number(value: f64) -> String {
+    let (value, suffix) = if value.abs() >= 1e6 { (value / 1e6, "M") } else { (value, "") };
     let text = format!("{value:.3}");
-    format!("{}{suffix}", text.trim_end_matches('0').trim_end_matches('.'))
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    match text.len() {
+        // Five digits or six, which no fraction follows at the steps of an axis.
+        5 | 6 if !text.contains(['.', '-']) => format!("{},{}{suffix}", &text[..text.len() - 3], &text[text.len() - 3..]),
+        _ => format!("{text}{suffix}"),
+    }
 }

@@ -41,6 +41,8 @@ pub enum Bottleneck {
     ServerCpu,
     ClientCpu,
     Memory,
+    /// Others have the cores.
+    MachineCpu,
     /// Nothing is saturated.
     Load,
 }
@@ -54,7 +56,8 @@ impl fmt::Display for Verdict {
             Bottleneck::ServerCpu => "CPU of server",
             Bottleneck::ClientCpu => "CPU of client",
             Bottleneck::Memory => "memory",
-            Bottleneck::Load => "nothing is saturated, the load is the limit (latency × in flight)",
+            Bottleneck::MachineCpu => "CPU of the machine",
+            Bottleneck::Load => "nothing is saturated: the load is the limit (latency × in flight)",
         };
         write!(f, "bottleneck: {name}: {}", self.because)
     }
@@ -78,11 +81,12 @@ pub fn verdict(samples: &[Sample], facts: &Facts) -> Verdict {
     uses.extend(parts::disk_limits(samples, facts));
     uses.extend(threads::busiest(samples));
     uses.extend(parts::disk_busy(samples));
+    uses.extend(threads::crowded(samples));
     if let Some(Use { bottleneck, text, .. }) = uses.iter().find(|part| part.full) {
         return Verdict { bottleneck: *bottleneck, because: text.clone() };
     }
     let most = uses.into_iter().max_by(|a, b| a.share.total_cmp(&b.share));
-    let because = most.map_or("there are no samples".to_string(), |part| format!("the most used is {}", part.text));
+    let because = most.map_or("there are no samples".to_string(), |part| format!("most used: {}", part.text));
     Verdict { bottleneck: Bottleneck::Load, because }
 }
 

@@ -62,8 +62,8 @@ fn nothing_is_saturated_without_the_line() {
         (sample.threads[0].user_percent, sample.threads[0].system_percent) = (10.0, 20.0);
         sample.disk.as_mut().expect("recorded with --dir").busy_percent = 7.0;
     });
-    let line = "bottleneck: nothing is saturated, the load is the limit (latency × in flight): \
-                the most used is thread shard-0-2 30 % of its core (pid";
+    let line = "bottleneck: nothing is saturated: the load is the limit (latency × in flight): \
+                most used: thread shard-0-2 30 % of its core (pid";
     assert!(verdict.to_string().starts_with(line), "{verdict}");
 }
 
@@ -77,6 +77,19 @@ fn a_full_thread_stands_before_a_disk_that_is_always_busy() {
     });
     assert_eq!(full.bottleneck, Bottleneck::ServerCpu);
     assert!(full.because.contains("thread shard-0-2"), "{full}");
+}
+
+#[test]
+fn others_have_the_cores() {
+    let verdict = changed(|sample| {
+        (sample.threads[0].user_percent, sample.threads[0].system_percent) = (10.0, 4.0);
+        sample.threads[0].waits_percent = Some(50.0);
+        sample.machine.cpu_percent = 100.0;
+        sample.disk = None;
+    });
+    let line = "bottleneck: CPU of the machine: all cores 100 % busy, the processes watched have 7 % of them, \
+                thread shard-0-2 waits 50 % of the time for one";
+    assert_eq!(verdict.to_string(), line);
 }
 
 #[test]
