@@ -36,6 +36,9 @@ pub struct MemoryLimit {
     pub limit_bytes: u64,
     /// Times that the group had to give memory back before it got more.
     pub limit_hits_per_s: f64,
+    /// Version 1 without its OOM killer: tasks stand still until there is memory, and no counter moves.
+    #[serde(default)]
+    pub out_of_memory: bool,
     /// The group's own stall; version 1 has only the machine's.
     pub stall: Option<Stall>,
 }
@@ -52,8 +55,17 @@ pub struct IoLimit {
 #[derive(Debug, Clone, Default)]
 pub struct CgroupReading {
     cpu: Option<(f64, u64, u64, u64)>, // quota in percent; periods, throttled periods, throttled time in µs
-    memory: Option<(u64, u64, u64, Option<StallReading>)>, // bytes, limit, hits, stall
+    memory: Option<MemoryReading>,
     io: Vec<(String, &'static str, u64, u64)>, // device, kind, limit, done so far
+}
+
+#[derive(Debug, Clone, Copy)]
+struct MemoryReading {
+    bytes: u64,
+    limit: u64,
+    hits: u64,
+    out: bool,
+    stall: Option<StallReading>,
 }
 
 pub fn read(root: &Root, groups: &Groups) -> CgroupReading {
@@ -84,7 +96,7 @@ fn read_cpu(root: &Root, version: Version, folder: &str) -> Option<(f64, u64, u6
     Some((quota as f64 / period as f64 * 100.0, value(&stat, "nr_periods")?, value(&stat, "nr_throttled")?, throttled_us))
 }
 
-fn read_memory(root: &Root, version: Version, folder: &str) -> Option<(u64, u64, u64, Option<StallReading>)> {
+fn read_memory(root: &Root, version: Version, folder: &str) -> Option<MemoryReading> {
     let number = |file: &str| root.number::<u64>(&format!("{folder}/{file}"));
     match version {
         Version::Two => {
@@ -92,13 +104,15 @@ fn read_memory(root: &Root, version: Version, folder: &str) -> Option<(u64, u64,
             let limit = [number("memory.max"), number("memory.high")].into_iter().flatten().min()?;
             let events = root.text(&format!("{folder}/memory.events"))?;
             let hits = value(&events, "max")? + value(&events, "high")?;
-            let pressure = root.text(&format!("{folder}/memory.pressure")).as_deref().and_then(stall);
-            Some((number("memory.current")?, limit, hits, pressure))
+            let stall = root.text(&format!("{folder}/memory.pressure")).as_deref().and_then(stall);
+            Some(MemoryReading { bytes: number("memory.current")?, limit, hits, out: false, stall })
         }
         Version::One => {
             // No limit is the largest number of pages there is.
             let limit = number("memory.limit_in_bytes").filter(|limit| *limit < 1 << 60)?;
-            Some((number("memory.usage_in_bytes")?, limit, number("memory.failcnt")?, None))
+            let oom = root.text(&format!("{folder}/memory.oom_control")).unwrap_or_default();
+            let (bytes, hits) = (number("memory.usage_in_bytes")?, number("memory.failcnt")?);
+            Some(MemoryReading { bytes, limit, hits, out: value(&oom, "under_oom") == Some(1), stall: None })
         }
     }
 }
@@ -156,10 +170,11 @@ pub fn cgroup(before: &CgroupReading, after: &CgroupReading, seconds: f64) -> Cg
         throttled_ms_per_s: rate(then.3, now.3, seconds) / 1e3,
     });
     let memory = before.memory.zip(after.memory).map(|(then, now)| MemoryLimit {
-        bytes: now.0,
-        limit_bytes: now.1,
-        limit_hits_per_s: rate(then.2, now.2, seconds),
-        stall: then.3.zip(now.3).map(|(then, now)| stalled(then, now, seconds)),
+        bytes: now.bytes,
+        limit_bytes: now.limit,
+        limit_hits_per_s: rate(then.hits, now.hits, seconds),
+        out_of_memory: then.out && now.out,
+        stall: then.stall.zip(now.stall).map(|(then, now)| stalled(then, now, seconds)),
     });
     let limit = |(device, kind, limit, done): &(String, &str, u64, u64)| {
         let then = before.io.iter().find(|then| then.0 == *device && then.1 == *kind)?;

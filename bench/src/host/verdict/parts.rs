@@ -50,13 +50,15 @@ pub fn memory(samples: &[Sample]) -> Option<Use> {
     // The machine's stall may be another group's, so it counts only where this group does hit its limit.
     let stall = median(samples, own).or_else(|| median(samples, |sample| Some(sample.machine.pressure?.memory.some_percent)));
     let stalls = stall.is_some_and(|percent| percent >= STALL_PERCENT) || faults >= MAJOR_FAULTS_PER_S;
+    let out = median(samples, |sample| Some(f64::from(u8::from(group(sample)?.out_of_memory)))) == Some(1.0);
+    let out_text = if out { ", is out of memory and stands still" } else { "" };
     let stall_text = stall.map_or(String::new(), |percent| format!(", tasks stalled {percent:.0} % of the time"));
     let share = bytes / limit;
     let (bytes, limit) = (bytes / MIB, limit / MIB);
     let text = format!(
-        "the server's cgroup has {bytes:.0} of {limit:.0} MiB, hits its limit {hits:.0} times/s, {faults:.0} major faults/s{stall_text}"
+        "the server's cgroup has {bytes:.0} of {limit:.0} MiB, hits its limit {hits:.0} times/s, {faults:.0} major faults/s{stall_text}{out_text}"
     );
-    Some(Use { bottleneck: Bottleneck::Memory, share, full: share >= MEMORY_NEAR && hits > 0.0 && stalls, text })
+    Some(Use { bottleneck: Bottleneck::Memory, share, full: out || share >= MEMORY_NEAR && hits > 0.0 && stalls, text })
 }
 
 pub fn quota(samples: &[Sample]) -> Option<Use> {

@@ -80,6 +80,19 @@ fn a_full_thread_stands_before_a_disk_that_is_always_busy() {
 }
 
 #[test]
+fn a_group_that_stands_still_for_memory() {
+    let kept: Kept = serde_json::from_str(include_str!("recorded/memory.json")).expect("the fixture is what --json keeps");
+    let mut samples = kept.samples;
+    for sample in &mut samples {
+        sample.processes.clear();
+        sample.machine.pressure = None;
+        let memory = sample.cgroup.memory.as_mut().expect("recorded in a group");
+        (memory.limit_hits_per_s, memory.out_of_memory) = (0.0, true);
+    }
+    assert_eq!(verdict(&samples, &kept.facts).bottleneck, Bottleneck::Memory);
+}
+
+#[test]
 fn others_have_the_cores() {
     let verdict = changed(|sample| {
         (sample.threads[0].user_percent, sample.threads[0].system_percent) = (10.0, 4.0);
