@@ -3,7 +3,7 @@
 //! Each part says how much of it was used and whether that is all there is. The parts are asked in an order in which a
 //! cause stands before what it makes look busy: a group short of memory reads its disk and burns its CPU, a full line
 //! leaves everything else idle, and a disk under group commit is busy all the time however slow the client is.
-//! Medians over the samples decide, so that a start and an end inside the window change nothing.
+//! Medians over the samples decide (means for memory), so that a start and an end inside the window change nothing.
 
 mod parts;
 #[cfg(test)]

@@ -41,11 +41,13 @@ pub fn memory(samples: &[Sample]) -> Option<Use> {
     let group = |sample: &Sample| sample.cgroup.memory.clone();
     let limit = group(samples.last()?)?.limit_bytes as f64;
     let bytes = median(samples, |sample| Some(group(sample)?.bytes as f64))?;
-    let hits = median(samples, |sample| Some(group(sample)?.limit_hits_per_s))?;
-    let faults = median(samples, |sample| {
+    // Means: a group short of memory stands still in some seconds, and hits its limit in others.
+    let mean = |value: &dyn Fn(&Sample) -> f64| samples.iter().map(value).sum::<f64>() / samples.len() as f64;
+    let hits = mean(&|sample| group(sample).map_or(0.0, |memory| memory.limit_hits_per_s));
+    let faults = mean(&|sample| {
         let servers = sample.processes.iter().filter(|process| process.role == Role::Server);
-        Some(servers.map(|process| process.major_faults_per_s).sum())
-    })?;
+        servers.map(|process| process.major_faults_per_s).sum()
+    });
     let own = |sample: &Sample| Some(group(sample)?.stall?.some_percent);
     // The machine's stall may be another group's, so it counts only where this group does hit its limit.
     let stall = median(samples, own).or_else(|| median(samples, |sample| Some(sample.machine.pressure?.memory.some_percent)));
