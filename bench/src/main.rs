@@ -5,6 +5,8 @@
 //! - `produce`, `consume`, `mixed` (and `e2e`): load on many threads, against any broker that speaks remoting, Apache's too
 //! - `sweep`, `compare`: `produce` again and again, at other rates or against other brokers
 //! - `verify`: sends, reads everything back, and says what is wrong; `echo`: a server to measure the load itself with
+//! - `host`: what the machine is short of while a load runs
+//! - `report`: a run on one page
 //! - `torture`: a ledger that sends to a node, kills it again and again, and then reads everything
 //! - `load`: what is measured and how it is shown; `drive`: the threads that make load
 //! - `follow`: long polls on a topic from its end on and counts what arrives
@@ -24,10 +26,12 @@ mod echo;
 mod epoll;
 mod floor;
 mod follow;
+mod host;
 mod load;
 mod log;
 mod mixed;
 mod produce;
+mod report;
 mod send;
 mod setup;
 mod sweep;
@@ -88,6 +92,10 @@ enum Command {
     Disk(disk::Disk),
     /// A server that only answers: what sockets alone cost on one core
     Floor(floor::Floor),
+    /// Samples threads, disk, network and memory beside a load, and names the bottleneck
+    Host(host::Host),
+    /// One page, index.html, from a run that was kept
+    Report(report::Args),
     /// Sends, kills, restarts, and reads everything at the end
     Torture(torture::Torture),
 }
@@ -122,6 +130,8 @@ fn main() -> ExitCode {
         Some(Command::AgentRun(agent_run)) => agent::ask(&agent_run),
         Some(Command::Disk(disk)) => disk::run(&disk).map(|()| true),
         Some(Command::Floor(floor)) => floor::run(&floor).map(|()| true),
+        Some(Command::Host(host)) => host::run(&host).map(|()| true),
+        Some(Command::Report(report)) => report::run(&report).map(|()| true),
         Some(Command::Torture(torture)) => torture::run(&torture),
     };
     match result {
