@@ -53,7 +53,7 @@ wait_for_line() {
 # produced ARGS...: one run of `$bench produce`; prints "messages messages/s p50 p99 p99.9", times in ms.
 produced() {
   "$bench" produce --quiet "$@" | awk '
-    /^produce: [0-9]+ messages in/ { count = $2; rate = $6 }
+    /^produce: [0-9]+ messages in/ { count = $2; rate = $7 }
     /^ produce: send / { p50 = $3; p99 = $5; p999 = $6 }
     END { if (count == "" || p50 == "") exit 1; print count, rate, p50, p99, p999 }'
 }
