@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use ringmq_shards::runtime;
 
-const LOOK: Duration = Duration::from_millis(10);
+/// What a stop may wait for nothing; each look wakes an idle core.
+const LOOK: Duration = Duration::from_millis(50);
 
 #[derive(Clone)]
 pub struct Stop(Arc<Board>);

@@ -1,7 +1,6 @@
 //! The floor on glommio's own sockets: one executor on one core, one task per connection.
 //!
-//! The executor is the one that RingMQ runs on, made by the same `launch`, so that its rings and its heartbeat (without
-//! which glommio 0.12 may fall asleep over work) are in both figures. RingMQ's sockets are not: they wait through epoll
+//! The executor is the one that RingMQ runs on, made by the same `launch`, so that its rings are in both figures. RingMQ's sockets are not: they wait through epoll
 //! (`runtime/glommio/readiness`), these through a poll in the ring for each read. The one file outside of
 //! `shards/src/runtime/glommio` that names the package, because what it measures is the package.
 

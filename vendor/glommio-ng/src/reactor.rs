@@ -188,7 +188,7 @@ impl Reactor {
 
     #[inline(always)]
     pub(crate) fn need_preempt(&self) -> bool {
-        !self.preempt_status.is_empty()
+        !self.preempt_status.is_empty() || self.sys.preempt_is_due()
     }
 
     pub(crate) fn id(&self) -> usize {

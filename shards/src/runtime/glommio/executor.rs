@@ -1,7 +1,6 @@
 //! Executors, their task queues, timers.
 //!
-//! Invariant: every executor is made by `launch`, which makes a task queue per `Lane` and starts the heartbeat before
-//! anything else runs.
+//! Invariant: every executor is made by `launch`, which makes a task queue per `Lane` before anything else runs.
 
 use super::super::{Backend, CoreSpec, Lane, enter};
 use ::glommio::{ExecutorJoinHandle, Latency, LocalExecutorBuilder, Placement, Shares, TaskQueueHandle, task::JoinHandle};
@@ -9,11 +8,6 @@ use std::{cell::Cell, future::Future, io, sync::mpsc, time::Duration};
 
 /// How soon an urgent lane is asked again while others are busy. Glommio's default would be 100 ms.
 const URGENT_WITHIN: Duration = Duration::from_millis(1);
-
-/// How often a core looks up, while it works and while it has nothing to do: see `heartbeat`.
-const BEAT_BUSY: Duration = Duration::from_millis(1);
-const BEAT_IDLE: Duration = Duration::from_millis(20);
-const BEATS: u32 = 3;
 
 /// An urgent lane's part of the core against the background's 1 to `URGENT_SHARES`.
 const URGENT_SHARES: usize = 1000;
@@ -90,9 +84,6 @@ where
         .spawn(move || async move {
             enter(Backend::Glommio);
             LANES.set(Some(Lanes::create()));
-            for beat in 1..=BEATS {
-                spawn(Lane::Network, heartbeat(beat));
-            }
             // The launcher may have given up on us; it has not, as it only waits for this.
             started.send(()).ok();
             drop(started);
@@ -106,22 +97,6 @@ where
             Ok(()) => Err(io::Error::other(format!("core {} ended before it started", spec.name))),
             Err(why) => Err(io::Error::other(format!("core {} cannot start: {why}", spec.name))),
         },
-    }
-}
-
-/// Wakes the executor now and then, because glommio 0.12 may put it to sleep while tasks are ready to run: when the
-/// preemption timer (or a completion on its latency ring) comes between the poll for events and the first task, it
-/// takes "I ran nothing" for "there is nothing to run" and parks until some event comes, which may be never
-/// (https://github.com/glommio/glommio/pull/53, fixed after 0.12.0). A machine with more to do than cores gets there
-/// within seconds. Each beat is one more event; there are several, because a beat can itself be lost that way until
-/// the next one. To be deleted with the first release that has the fix.
-async fn heartbeat(beat: u32) {
-    let mut period = BEAT_BUSY * beat;
-    loop {
-        sleep(period).await;
-        // Since the last beat looked: that one, this one, and whatever else there was.
-        let others = ::glommio::executor().executor_stats().tasks_executed() > 2;
-        period = if others { BEAT_BUSY } else { BEAT_IDLE } * BEATS;
     }
 }
 

@@ -56,7 +56,7 @@ async fn spawn_and_join(f: impl Future<Output = ()> + 'static) {
     spawn(Lane::Network, f).join().await;
 }
 
-/// Without the heartbeat of `glommio::executor` about every third run of this falls silent: both executors sleep, one
+/// With glommio-ng 0.12.0 as it was released about every third run of this falls silent: both executors sleep, one
 /// with a task that is ready.
 #[test]
 fn two_cores_on_one_busy_cpu_never_fall_silent() {

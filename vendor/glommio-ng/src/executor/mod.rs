@@ -1448,20 +1448,19 @@ impl LocalExecutor {
         self.reactor.need_preempt()
     }
 
+    /// False: there is nothing to run.
     fn run_task_queues(&self) -> bool {
-        let mut ran = false;
         loop {
             self.reactor.sys.install_eventfd();
             if self.need_preempt() {
-                break;
+                // Not `ran`: nothing may have run yet, and there may still be something to run. A caller that took it
+                // for idle would park with tasks ready.
+                return true;
             }
             if !self.run_one_task_queue() {
                 return false;
-            } else {
-                ran = true;
             }
         }
-        ran
     }
 
     fn run_one_task_queue(&self) -> bool {
