@@ -50,10 +50,13 @@ wait_for_line() {
   done
 }
 
-# produced ARGS...: one run of `$bench produce`; prints "messages messages/s p50 p99 p99.9", times in ms.
-produced() {
-  "$bench" produce --quiet "$@" | awk '
-    /^produce: [0-9]+ messages in/ { count = $2; rate = $7 }
+# produce_figures: what `produce` printed, on standard input, as "messages messages/s p50 p99 p99.9 failed", times in ms.
+produce_figures() {
+  awk '
+    /^produce: [0-9]+ messages in/ { count = $2; rate = $7; failed = $11 }
     /^ produce: send / { p50 = $3; p99 = $5; p999 = $6 }
-    END { if (count == "" || p50 == "") exit 1; print count, rate, p50, p99, p999 }'
+    END { if (count == "" || p50 == "") exit 1; print count, rate, p50, p99, p999, failed }'
 }
+
+# produced ARGS...: one run of `$bench produce`, and its figures as above.
+produced() { "$bench" produce --quiet "$@" | produce_figures; }

@@ -55,7 +55,8 @@ pub fn run(args: &Compare) -> Result<(), String> {
             output.line(&format!("round {round} of {}: {name} at {address}", args.rounds));
             let mut load = load.clone();
             load.target.broker = address.clone();
-            all.push(produce::measure(&load, &mut output).map_err(|error| format!("{name}: {error}"))?);
+            let (results, ()) = produce::measure(&load, &mut output, || Ok(())).map_err(|error| format!("{name}: {error}"))?;
+            all.push(results);
         }
     }
     output.finish();

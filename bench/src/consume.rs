@@ -11,15 +11,18 @@ use serde_json::Value;
 
 use crate::drive::consumer::{Cursor, Sink};
 use crate::drive::lines::Lines;
+use crate::drive::message::HeaderEncoding;
 use crate::drive::options::{ShowOptions, ThreadOptions};
 use crate::drive::run::{self, Reading, Stage};
 use crate::drive::target::{self, Target, TargetOptions};
+use crate::host::WatchOptions;
 use crate::load::clock::{Clock, Span, wall_millis};
 use crate::load::collect::Collector;
 use crate::load::json::Report;
 use crate::load::recorder::Recorder;
 use crate::load::results::{Role, Style};
 use crate::load::summary;
+use crate::report::from_run;
 use crate::{produce, setup};
 
 pub const ROLE: Role =
@@ -54,6 +57,26 @@ pub struct ReadOptions {
     /// Does not check the CRC of bodies
     #[arg(long)]
     pub no_check: bool,
+    /// Reads these queues only, so that several consumers share a topic: 0,2,4
+    #[arg(long, value_delimiter = ',')]
+    pub only_queues: Vec<u32>,
+    /// How headers are written
+    #[arg(long, value_enum, default_value = "binary")]
+    pub header: HeaderEncoding,
+}
+
+impl Default for ReadOptions {
+    fn default() -> ReadOptions {
+        ReadOptions {
+            from: From::First,
+            group: setup::GROUP.to_string(),
+            pull: 32,
+            commit: false,
+            no_check: false,
+            only_queues: Vec::new(),
+            header: HeaderEncoding::Binary,
+        }
+    }
 }
 
 #[derive(clap::Args, Clone, serde::Serialize)]
@@ -73,6 +96,9 @@ pub struct Consume {
     #[command(flatten)]
     #[serde(skip)]
     show: ShowOptions,
+    #[command(flatten)]
+    #[serde(skip)]
+    watch: WatchOptions,
 }
 
 pub fn run(args: &Consume) -> Result<(), String> {
@@ -81,24 +107,30 @@ pub fn run(args: &Consume) -> Result<(), String> {
     // Whoever says how long or how many waits for messages; whoever does not wants those that are there.
     let tail = args.seconds.is_some() || args.count.is_some();
     let parts = deal(&target, &args.threads, &args.read, !tail)?;
+    let watch = args.watch.start()?;
     let (stage, events) = Stage::new();
     let span = Span::new(0.0, args.seconds);
     let reading = args.read.reading(ROLE, tail, args.count.unwrap_or(u64::MAX));
     let mut collector = Collector::new(stage.clock, &[(ROLE, span, parts.len())], events);
     let clock = stage.clock;
-    let crew = run::consume(&stage, 0, span, &args.threads.core_list()?, &reading, parts, |_, _| Age { clock });
+    let crew = run::consume(&stage, 0, span, &args.threads.core_list()?, &reading, parts, |_, _| Age { clock })?;
     let mut output = args.show.output();
     collector.run_until_done(&[0], &mut output)?;
     crew.join();
     let results = collector.results();
+    let watched = watch.end(0.0);
     output.finish();
     output.table(&summary::of(&results));
     output.table(&format!(
         "{} messages read in {:.2} s, {:.0} messages/s",
         results[0].messages, results[0].seconds, results[0].messages_per_second
     ));
+    output.table(&watched.verdict.to_string());
     if let Some(file) = &args.show.json {
-        Report::new("consume", started, produce::config(args), &results, Value::Null).write(file)?;
+        Report::new("consume", started, produce::config(args), &results, Value::Null).watched(&watched).write(file)?;
+    }
+    if let Some(folder) = &args.watch.report {
+        from_run::write(folder, "consume", started, &results, watched, &from_run::server(&args.target))?;
     }
     Ok(())
 }
@@ -112,6 +144,7 @@ impl ReadOptions {
             long_polling,
             commit: self.commit,
             check: !self.no_check,
+            encoding: self.header.encoding(),
             left: Arc::new(AtomicU64::new(count)),
             stop: Arc::new(AtomicBool::new(false)),
         }
@@ -135,7 +168,9 @@ pub fn deal(
         setup::create_group(&mut control, &read.group)?;
         // The connections that `connect` gives this broker.
         let own: Vec<usize> = (number..connections).step_by(brokers).collect();
-        let places = target.topics.iter().flat_map(|topic| (0..target.queues).map(move |queue| (topic, queue)));
+        let is_ours = |queue: &u32| read.only_queues.is_empty() || read.only_queues.contains(queue);
+        let queues: Vec<u32> = (0..target.queues).filter(is_ours).collect();
+        let places = target.topics.iter().flat_map(|topic| queues.iter().map(move |&queue| (topic, queue)));
         for (place, (topic, queue)) in places.enumerate() {
             let end = setup::max_offset(&mut control, topic, queue)?;
             let begin = match read.from {

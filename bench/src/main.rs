@@ -1,7 +1,6 @@
 //! What RingMQ is measured and tormented with, from outside: nothing of this is in the product.
 //!
 //! - `log`, `codec`: nanoseconds per step of the send path, in memory
-//! - `send`: a plain closed loop on one thread, and one line about it
 //! - `produce`, `consume`, `mixed` (and `e2e`): load on many threads, against any broker that speaks remoting, Apache's too
 //! - `sweep`, `compare`: `produce` again and again, at other rates or against other brokers
 //! - `verify`: sends, reads everything back, and says what is wrong; `echo`: a server to measure the load itself with
@@ -9,10 +8,9 @@
 //! - `report`: a run on one page
 //! - `torture`: a ledger that sends to a node, kills it again and again, and then reads everything
 //! - `load`: what is measured and how it is shown; `drive`: the threads that make load
-//! - `follow`: long polls on a topic from its end on and counts what arrives
 //! - `agent`: starts the load above on other hosts
 //! - `disk`: what the device can do, without RingMQ
-//! - `floor`: a server with no broker behind it, for `send` to measure what the sockets alone cost
+//! - `floor`: a server with no broker behind it, for `produce` to measure what the sockets alone cost
 //! - `connection`, `epoll`, `setup`: the wire under all that talks to a broker
 
 mod agent;
@@ -25,14 +23,12 @@ mod drive;
 mod echo;
 mod epoll;
 mod floor;
-mod follow;
 mod host;
 mod load;
 mod log;
 mod mixed;
 mod produce;
 mod report;
-mod send;
 mod setup;
 mod sweep;
 mod torture;
@@ -64,8 +60,6 @@ enum Command {
         #[arg(long, default_value_t = 3_000_000)]
         messages: u64,
     },
-    /// A closed loop of sends: messages/s and latency percentiles
-    Send(send::Send),
     /// A load of sends, closed loop or open (--rate): a line each second, percentiles, JSON
     Produce(produce::Produce),
     /// Reads all queues of a topic: to the end, for a time, or so many messages
@@ -82,11 +76,9 @@ enum Command {
     Verify(verify::Verify),
     /// A server that answers every send and stores nothing: shows what the load itself can offer
     Echo(echo::Echo),
-    /// Long polls on queues from their ends on: what a consumer that keeps up costs, a line of counts each second
-    Follow(follow::Follow),
     /// Waits for `agent-run` on other hosts and runs load for it. Unauthenticated: for a trusted network
     Agent(agent::Agent),
-    /// Runs send, consume or follow where an agent waits
+    /// Runs produce, consume, e2e or mixed where an agent waits
     AgentRun(agent::AgentRun),
     /// What the device can do: durable writes and reads, by block size and depth
     Disk(disk::Disk),
@@ -94,7 +86,7 @@ enum Command {
     Floor(floor::Floor),
     /// Samples threads, disk, network and memory beside a load, and names the bottleneck
     Host(host::Host),
-    /// One page, index.html, from a run that was kept
+    /// The page of a run again, from the report.json that --report wrote
     Report(report::Args),
     /// Sends, kills, restarts, and reads everything at the end
     Torture(torture::Torture),
@@ -116,7 +108,6 @@ fn main() -> ExitCode {
             codec::run(messages);
             Ok(true)
         }
-        Some(Command::Send(send)) => send::run(&send).map(|()| true),
         Some(Command::Produce(produce)) => produce::run(&produce).map(|()| true),
         Some(Command::Consume(consume)) => consume::run(&consume).map(|()| true),
         Some(Command::E2e(e2e)) => mixed::run_end_to_end(&e2e),
@@ -125,7 +116,6 @@ fn main() -> ExitCode {
         Some(Command::Compare(compare)) => compare::run(&compare).map(|()| true),
         Some(Command::Verify(verify)) => verify::run(&verify),
         Some(Command::Echo(echo)) => echo::run(&echo).map(|()| true),
-        Some(Command::Follow(follow)) => follow::run(&follow).map(|()| true),
         Some(Command::Agent(agent)) => agent::serve(&agent).map(|()| true),
         Some(Command::AgentRun(agent_run)) => agent::ask(&agent_run),
         Some(Command::Disk(disk)) => disk::run(&disk).map(|()| true),

@@ -17,6 +17,7 @@ use crate::drive::options::{ProduceOptions, ShowOptions, ThreadOptions};
 use crate::drive::producer;
 use crate::drive::run::{self, Reading, Stage};
 use crate::drive::target::Target;
+use crate::host::WatchOptions;
 use crate::load::bodies::Bodies;
 use crate::load::clock::{Clock, wall_millis};
 use crate::load::collect::Collector;
@@ -24,7 +25,8 @@ use crate::load::json::Report;
 use crate::load::recorder::Recorder;
 use crate::load::results::{Results, Role, Style};
 use crate::load::summary;
-use crate::{produce, setup};
+use crate::produce;
+use crate::report::from_run;
 
 const TAIL: Role =
     Role { name: "deliver", metrics: &["due to delivered", "stored to delivered", "born to stored"], style: Style::Consumer };
@@ -51,6 +53,9 @@ pub struct EndToEnd {
     #[command(flatten)]
     #[serde(skip)]
     show: ShowOptions,
+    #[command(flatten)]
+    #[serde(skip)]
+    watch: WatchOptions,
 }
 
 #[derive(clap::Args, Clone, serde::Serialize)]
@@ -77,6 +82,7 @@ fn run(command: &'static str, args: &EndToEnd, cold: u32, config: Value) -> Resu
     let tail_parts = readers(&target, args.consumers, From::Last, args.pull)?;
     let cold_parts = if cold > 0 { readers(&target, cold, From::First, args.pull)? } else { Vec::new() };
     let lines = run::connect(&target, load.threads.connections as usize, load.threads.thread_count())?;
+    let watch = args.watch.start()?;
     let (stage, events) = Stage::new();
     let span = load.time.span();
     let mut roles = vec![(producer::ROLE, span, lines.len()), (TAIL, span_of_reader(load), tail_parts.len())];
@@ -89,8 +95,8 @@ fn run(command: &'static str, args: &EndToEnd, cold: u32, config: Value) -> Resu
     let reading = |role, long_polling| read_options(From::Last, args.pull).reading(role, long_polling, u64::MAX);
     let (tail, cold_reading): (Reading, Reading) = (reading(TAIL, true), reading(COLD, false));
     let mut collector = Collector::new(clock, &roles, events);
-    let delivering = run::consume(&stage, 1, roles[1].1, &cores, &tail, tail_parts, |_, _| Delivered { clock, run_id });
-    let cold_crew = run::consume(&stage, 2, span_of_reader(load), &cores, &cold_reading, cold_parts, |_, _| Age { clock });
+    let delivering = run::consume(&stage, 1, roles[1].1, &cores, &tail, tail_parts, |_, _| Delivered { clock, run_id })?;
+    let cold_crew = run::consume(&stage, 2, span_of_reader(load), &cores, &cold_reading, cold_parts, |_, _| Age { clock })?;
     let body = load.message.body;
     let producing =
         run::produce(&stage, 0, load, &target, lines, |thread| Due { run_id, bodies: Bodies::new(body, thread as u64) })?;
@@ -112,14 +118,19 @@ fn run(command: &'static str, args: &EndToEnd, cold: u32, config: Value) -> Resu
     delivering.join();
     cold_crew.join();
     let results: Vec<Results> = collector.results();
+    let watched = watch.end(results[0].warmup_seconds);
     output.finish();
     output.table(&summary::of(&results));
     let all = delivered() >= sent;
     if !all {
         output.table(&format!("{} of {sent} messages were not delivered in {DELIVERY_LIMIT:?}", sent - delivered()));
     }
+    output.table(&watched.verdict.to_string());
     if let Some(file) = &args.show.json {
-        Report::new(command, started, config, &results, Value::Null).write(file)?;
+        Report::new(command, started, config, &results, Value::Null).watched(&watched).write(file)?;
+    }
+    if let Some(folder) = &args.watch.report {
+        from_run::write(folder, command, started, &results, watched, &from_run::server(&load.target))?;
     }
     Ok(all)
 }
@@ -130,7 +141,7 @@ fn span_of_reader(load: &ProduceOptions) -> crate::load::clock::Span {
 }
 
 fn read_options(from: From, pull: i32) -> ReadOptions {
-    ReadOptions { from, group: setup::GROUP.to_string(), pull, commit: false, no_check: false }
+    ReadOptions { from, pull, ..ReadOptions::default() }
 }
 
 fn readers(target: &Target, threads: u32, from: From, pull: i32) -> Result<Vec<(Lines, Vec<Cursor>)>, String> {

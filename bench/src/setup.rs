@@ -26,39 +26,7 @@ pub fn millis() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
-/// How the headers of the load are written; the broker answers the same way.
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-pub enum HeaderEncoding {
-    /// What a client writes unless it is told otherwise
-    Json,
-    /// `rocketmq.serialize.type=ROCKETMQ`
-    Binary,
-}
-
-impl HeaderEncoding {
-    pub fn encoding(self) -> Encoding {
-        match self {
-            HeaderEncoding::Json => Encoding::Json,
-            HeaderEncoding::Binary => Encoding::Binary,
-        }
-    }
-}
-
 pub fn send(topic: &str, queue: u32, properties: &str, opaque: i32, born: i64, body: &[u8], out: &mut Vec<u8>) {
-    send_as(HeaderEncoding::Binary, topic, queue, properties, opaque, born, body, out);
-}
-
-#[expect(clippy::too_many_arguments, reason = "the fields of one request, in the order of the wire")]
-pub fn send_as(
-    header: HeaderEncoding,
-    topic: &str,
-    queue: u32,
-    properties: &str,
-    opaque: i32,
-    born: i64,
-    body: &[u8],
-    out: &mut Vec<u8>,
-) {
     let send = SendMessage {
         producer_group: GROUP,
         topic,
@@ -75,7 +43,7 @@ pub fn send_as(
         batch: false,
         broker_name: None,
     };
-    let writer = RequestWriter::new(out, header.encoding(), opaque, SEND_MESSAGE_V2);
+    let writer = RequestWriter::new(out, Encoding::Binary, opaque, SEND_MESSAGE_V2);
     send.encode_v2(writer).body(body).finish().expect("it fits a frame");
 }
 

@@ -28,7 +28,7 @@ pub fn run(args: &Sweep) -> Result<(), String> {
     }
     let mut output = args.show.output();
     let mut loads = vec![("closed loop".to_string(), None)];
-    let mut all: Vec<Results> = vec![produce::measure(&args.load, &mut output)?];
+    let mut all: Vec<Results> = vec![produce::measure(&args.load, &mut output, || Ok(()))?.0];
     // A rate is of requests; a batch is one.
     let requests_per_second = all[0].requests as f64 / all[0].seconds.max(f64::MIN_POSITIVE);
     if all[0].requests == 0 {
@@ -39,7 +39,7 @@ pub fn run(args: &Sweep) -> Result<(), String> {
         let rate = requests_per_second * f64::from(*share) / 100.0;
         // The closed loop's window would itself hold an open loop back.
         let load = ProduceOptions { rate: Some(rate), in_flight: None, ..args.load.clone() };
-        all.push(produce::measure(&load, &mut output)?);
+        all.push(produce::measure(&load, &mut output, || Ok(()))?.0);
         loads.push((format!("{share} %"), Some(rate)));
     }
     output.finish();

@@ -71,7 +71,7 @@ END {
   }
   row("all of broker rx", to["broker"], to_frames["broker"], messages, "")
   row("all of broker tx", from["broker"], from_frames["broker"], messages, "")
-  if (pulled) printf "   pulled %d messages (%+d of those sent), %.1f to a pull, record %.0f bytes\n", pulled, pulled - messages, pulled / pulls, records / pulled
+  if (pulled) printf "   pulled %d messages (%+d of those sent), %.1f to a pull, bodies of %.0f bytes\n", pulled, pulled - messages, pulled / pulls, records / pulled
   printf "   a full line would be %.0f messages/s by rx and %.0f by tx\n", line_to * messages / to["broker"], line_from * messages / from["broker"]
   printf "   line: rx %.1f MB/s, %.1f %% busy; tx %.1f MB/s, %.1f %% busy\n", rx_rate / 1e6, rx_busy, tx_rate / 1e6, tx_busy
   core_us = 1000 * broker_ran / messages

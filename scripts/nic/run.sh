@@ -15,19 +15,12 @@ on() {
   exec ip netns exec "$(host_space "$host")" taskset -c "$load_cores" "$bench" "$@"
 }
 
-# The one place that knows how the load is asked for, and load_read the one that knows how it answers.
+# The one place that knows how the load is asked for; produce_figures of lib.sh knows how it answers.
 load() {
   local host=$1 duration=$2
   shift 2
-  on "$host" send --broker "$address" --topic "$topic" --queues "$queues" --connections "$threads" --in-flight 1 --body "$body" \
+  on "$host" produce --quiet --broker "$address" --topic "$topic" --queues "$queues" --connections "$threads" --in-flight 1 --body "$body" \
     --header "$header" --seconds "$duration" "$@"
-}
-
-# load_read FILE: "messages messages/s p50 p99 p99.9 refused" of one producer, times in ms.
-load_read() {
-  sed -nE 's/.*  ([0-9]+) messages  ([0-9]+) messages\/s  p50 ([0-9.]+) ms  p99 ([0-9.]+) ms  p99.9 ([0-9.]+) ms.*/\1 \2 \3 \4 \5/p' "$1" |
-    tr '\n' ' '
-  awk '/^refused/ { n += $2 } END { print n + 0 }' "$1"
 }
 
 # CPU time of a process so far, all of its threads, in ms.
@@ -79,9 +72,15 @@ flows() {
   for host in "${hosts[@]}"; do echo "flow $1 $host $(counts "$host")"; done
 }
 
-pulled() { for host in "${consumers[@]}"; do echo "pulled $1 $(tail -1 "$work/$host.out" | awk '{ print $3, $5, $7 }')"; done; }
+# All consumers' counts so far: pulled WHEN MESSAGES BYTES PULLS. Before the first line all are 0.
+pulled() {
+  local host
+  for host in "${consumers[@]}"; do
+    echo "pulled $1 $(sed -nE 's/.*So far: ([0-9]+) messages ([0-9]+) bytes ([0-9]+) pulls.*/\1 \2 \3/p' "$work/$host.out" | tail -1)"
+  done
+}
 
-produce() { # DURATION SUFFIX: both producers at once; leaves their pids in producing
+producers_start() { # DURATION SUFFIX: both producers at once; leaves their pids in producing
   producing=()
   local host
   for host in "${producers[@]}"; do
@@ -90,7 +89,7 @@ produce() { # DURATION SUFFIX: both producers at once; leaves their pids in prod
   done
 }
 
-produced() { # SUFFIX
+producers_wait() { # SUFFIX
   local i
   for i in "${!producing[@]}"; do
     wait "${producing[i]}" || { cat "$work/${producers[i]}.$1" "$work/${producers[i]}.$1.err" >&2; fail "${producers[i]}: the load failed; its output stands above"; }
@@ -105,32 +104,32 @@ run() {
   (load producer1 5 --count 160) > "$work/create" 2>&1 || { cat "$work/create" >&2; fail "the first sends failed; their output stands above"; }
   following=()
   for i in "${!consumers[@]}"; do
-    (on "${consumers[i]}" follow --broker "$address" --topic "$topic" --header "$header" --seconds $((warmup + seconds + 60)) \
-      --queues "$(seq -s, "$i" "${#consumers[@]}" $((queues - 1)))") > "$work/${consumers[i]}.out" 2> "$work/${consumers[i]}.err" &
+    (on "${consumers[i]}" consume --from last --commit --no-check --broker "$address" --topic "$topic" --header "$header" \
+      --seconds $((warmup + seconds + 60)) --queues "$queues" --only-queues "$(seq -s, "$i" "${#consumers[@]}" $((queues - 1)))") > "$work/${consumers[i]}.out" 2> "$work/${consumers[i]}.err" &
     following+=($!)
   done
   if [ "$warmup" != 0 ]; then
-    produce "$warmup" warm
-    produced warm
+    producers_start "$warmup" warm
+    producers_wait warm
   fi
-  sleep 1.2
+  sleep 1.5
   { thread_times "$broker_pid" | sed 's/^/thread before /'; flows before; pulled before; echo "broker before $(process_time "$broker_pid")"; } > "$work/facts"
-  produce "$seconds" out
+  producers_start "$seconds" out
   sample "$broker_pid" "${producing[@]}" "${following[@]}" > "$work/samples" &
   sampler=$!
   children+=("$sampler")
-  produced out
+  producers_wait out
   kill "$sampler"
   wait "$sampler" 2>/dev/null || true
   { echo "broker after $(process_time "$broker_pid")"; thread_times "$broker_pid" | sed 's/^/thread after /'; } >> "$work/facts"
-  sleep 1.2
+  sleep 1.5
   { flows after; pulled after; } >> "$work/facts"
   for i in "${!following[@]}"; do
     kill "${following[i]}" 2>/dev/null || { cat "$work/${consumers[i]}.err" >&2; fail "${consumers[i]} ended early; its output stands above"; }
     wait "${following[i]}" 2>/dev/null || true
   done
   following=()
-  for i in "${producers[@]}"; do echo "producer $(load_read "$work/$i.out")" >> "$work/facts"; done
+  for i in "${producers[@]}"; do echo "producer $(produce_figures < "$work/$i.out")" >> "$work/facts"; done
   # A remote load's CPU is not in our /proc: its agent tells at the end.
   sed -nE 's/^agent: .* CPU ([0-9]+) % .*/remote \1/p' "$work"/producer?.out.err >> "$work/facts"
 }

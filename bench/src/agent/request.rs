@@ -3,7 +3,7 @@
 use std::io::BufRead;
 
 /// The subcommands that only talk to a broker.
-const LOAD: [&str; 3] = ["send", "consume", "follow"];
+const LOAD: [&str; 4] = ["produce", "consume", "e2e", "mixed"];
 /// More than any load's arguments need.
 const REQUEST_BYTES_MAX: u64 = 16 << 10;
 
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn load_is_run_and_nothing_else() {
-        assert_eq!(checked(&["send", "--broker", "10.77.0.1:10911"]), Ok(()));
+        assert_eq!(checked(&["produce", "--broker", "10.77.0.1:10911"]), Ok(()));
         assert!(checked(&["torture", "--node", "sh"]).is_err());
         assert!(checked(&["agent", "--listen", "0.0.0.0:1"]).is_err());
         assert!(checked(&["--smoke"]).is_err());
@@ -51,14 +51,14 @@ mod tests {
 
     #[test]
     fn no_argument_names_a_file_elsewhere() {
-        assert!(checked(&["send", "--json", "/etc/passwd"]).is_err());
-        assert!(checked(&["send", "--json=../x"]).is_err());
+        assert!(checked(&["produce", "--json", "/etc/passwd"]).is_err());
+        assert!(checked(&["produce", "--json=../x"]).is_err());
     }
 
     #[test]
     fn a_request_ends_with_an_empty_line() {
-        assert_eq!(read(&b"send\n--seconds\n1\n\n"[..]), Ok(vec!["send".into(), "--seconds".into(), "1".into()]));
-        assert!(read(&b"send\n--seconds\n1"[..]).is_err());
+        assert_eq!(read(&b"produce\n--seconds\n1\n\n"[..]), Ok(vec!["produce".into(), "--seconds".into(), "1".into()]));
+        assert!(read(&b"produce\n--seconds\n1"[..]).is_err());
         assert!(read(&vec![b'x'; 1 << 20][..]).is_err());
     }
 }

@@ -74,6 +74,7 @@ pub struct Consumer<S> {
     pub commit: bool,
     /// Bodies are checked against their CRC.
     pub check: bool,
+    pub encoding: Encoding,
     /// How many messages all threads together have still to read.
     pub left: Arc<AtomicU64>,
     pub stop: Arc<AtomicBool>,
@@ -137,7 +138,7 @@ impl<S: Sink> Consumer<S> {
                 request_source: None,
                 proxy_forward_client_id: None,
             };
-            let writer = RequestWriter::new(&mut connection.out, Encoding::Binary, number as i32, PULL_MESSAGE);
+            let writer = RequestWriter::new(&mut connection.out, self.encoding, number as i32, PULL_MESSAGE);
             pull.encode(writer).finish().expect("it fits a frame");
             cursor.asked = Some(now);
         }

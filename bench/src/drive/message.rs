@@ -22,6 +22,15 @@ pub enum HeaderEncoding {
     Binary,
 }
 
+impl HeaderEncoding {
+    pub fn encoding(self) -> Encoding {
+        match self {
+            HeaderEncoding::Json => Encoding::Json,
+            HeaderEncoding::Binary => Encoding::Binary,
+        }
+    }
+}
+
 #[derive(clap::Args, Clone, Debug, Serialize)]
 pub struct MessageOptions {
     /// Bytes of a body: 500, 100-4000 (uniform) or exp:500 (exponential, by its mean)
@@ -111,10 +120,7 @@ impl Messages {
         let more = (0..count).map(|number| format!("p{number}\u{1}{}\u{2}", "v".repeat(bytes))).collect();
         Messages {
             target,
-            encoding: match options.header {
-                HeaderEncoding::Json => Encoding::Json,
-                HeaderEncoding::Binary => Encoding::Binary,
-            },
+            encoding: options.header.encoding(),
             batch: options.batch,
             one_way: options.one_way,
             tags: options.tags.clone(),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
+
+use ringmq::remoting::Encoding;
 
 use super::consumer::{Consumer, Cursor, Sink};
 use super::lines::Lines;
@@ -82,7 +84,7 @@ pub fn produce<P: Payload + Send + 'static>(
             recorder: Recorder::new(role, thread, stage.events.clone(), span, producer::ROLE.metrics.len()),
             one_way: options.message.one_way,
         };
-        crew.push(spawn(stage, role, thread, &core_list, move || producer.run()));
+        crew.push(spawn(stage, (role, producer::ROLE.name), thread, &core_list, move || producer.run())?);
     }
     Ok(Crew { threads: crew })
 }
@@ -96,6 +98,7 @@ pub struct Reading {
     pub long_polling: bool,
     pub commit: bool,
     pub check: bool,
+    pub encoding: Encoding,
     pub left: Arc<AtomicU64>,
     pub stop: Arc<AtomicBool>,
 }
@@ -115,7 +118,7 @@ pub fn consume<S: Sink + Send + 'static>(
     reading: &Reading,
     parts: Vec<(Lines, Vec<Cursor>)>,
     mut sink: impl FnMut(usize, &[Cursor]) -> S,
-) -> Crew<S> {
+) -> Result<Crew<S>, String> {
     let mut crew = Vec::new();
     for (thread, (lines, cursors)) in parts.into_iter().enumerate() {
         let consumer = Consumer {
@@ -129,30 +132,33 @@ pub fn consume<S: Sink + Send + 'static>(
             long_polling: reading.long_polling,
             commit: reading.commit,
             check: reading.check,
+            encoding: reading.encoding,
             left: reading.left.clone(),
             stop: reading.stop.clone(),
             recorder: Recorder::new(role, thread, stage.events.clone(), span, reading.role.metrics.len()),
         };
-        crew.push(spawn(stage, role, thread, core_list, move || consumer.run()));
+        crew.push(spawn(stage, (role, reading.role.name), thread, core_list, move || consumer.run())?);
     }
-    Crew { threads: crew }
+    Ok(Crew { threads: crew })
 }
 
 fn spawn<T: Send + 'static>(
     stage: &Stage,
-    role: usize,
+    (role, name): (usize, &str),
     thread: usize,
     core_list: &[usize],
     run: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> JoinHandle<Option<T>> {
+) -> Result<JoinHandle<Option<T>>, String> {
     let (events, core) = (stage.events.clone(), cores::of_thread(core_list, thread));
-    std::thread::spawn(move || match cores::settle(core).and_then(|()| run()) {
+    // The name is what whoever watches this process sees.
+    let started = Builder::new().name(format!("{name}-{thread}")).spawn(move || match cores::settle(core).and_then(|()| run()) {
         Ok(done) => Some(done),
         Err(why) => {
             send(&events, Event { role, thread, what: What::Failed(why) });
             None
         }
-    })
+    });
+    started.map_err(|error| format!("cannot start thread {thread} of {name}: {error}; take fewer --threads"))
 }
 
 fn share(count: u64, thread: usize, threads: usize) -> u64 {

@@ -7,6 +7,7 @@ use ringmq::remoting::{Encoding, RequestWriter};
 use crate::connection::{Answer, Connection};
 use crate::setup;
 
+const GET_BROKER_RUNTIME_INFO: i32 = 28;
 const GET_MIN_OFFSET: i32 = 31;
 const GET_ROUTEINFO_BY_TOPIC: i32 = 105;
 /// Stands on every broker that makes topics, and so names the brokers to make one on.
@@ -50,15 +51,17 @@ impl TargetOptions {
         }
     }
 
+    /// The brokers, of which there is at least one.
+    pub fn addresses(&self) -> Result<Vec<String>, String> {
+        match &self.namesrv {
+            None => Ok(vec![self.broker.clone()]),
+            Some(namesrv) if self.keep_topics => masters(namesrv, &self.topic_names()[0]),
+            Some(namesrv) => masters(namesrv, TEMPLATE_TOPIC),
+        }
+    }
+
     pub fn find(&self) -> Result<Target, String> {
-        let topics = self.topic_names();
-        let brokers = match &self.namesrv {
-            None => vec![self.broker.clone()],
-            Some(namesrv) => {
-                let topic = if self.keep_topics { topics[0].as_str() } else { TEMPLATE_TOPIC };
-                masters(namesrv, topic)?
-            }
-        };
+        let (topics, brokers) = (self.topic_names(), self.addresses()?);
         if !self.keep_topics {
             for broker in &brokers {
                 let mut connection = open(broker)?;
@@ -94,6 +97,16 @@ pub fn min_offset(connection: &mut Connection, topic: &str, queue: u32) -> Resul
     let writer = RequestWriter::new(&mut connection.out, Encoding::Binary, 1, GET_MIN_OFFSET);
     GetMinOffset { topic, queue_id: queue as i32 }.encode(writer).finish().expect("it fits a frame");
     call(connection, topic, "say a queue's begin")?.offset.ok_or_else(|| format!("{topic}: an answer without offset"))
+}
+
+/// What the broker says that it is; of RingMQ the version whose protocol it speaks.
+pub fn version(address: &str) -> Option<String> {
+    let mut connection = Connection::open(address).ok()?;
+    let writer = RequestWriter::new(&mut connection.out, Encoding::Json, 1, GET_BROKER_RUNTIME_INFO);
+    writer.finish().expect("it fits a frame");
+    let answer = call(&mut connection, address, "say its version").ok()?;
+    let info: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+    info["table"]["brokerVersionDesc"].as_str().map(|version| format!("speaks {version}"))
 }
 
 fn call(connection: &mut Connection, whom: &str, what: &str) -> Result<Answer, String> {

@@ -125,7 +125,7 @@ mod tests {
             assert!(header.is_response());
             assert_eq!(header.code, 0);
             opaques.push(header.opaque);
-            // A node's own answer to `ringmq-bench send` has 202 bytes while its queue is empty, and up to 18 more later.
+            // A node's own answer to `ringmq-bench produce` has 202 bytes while its queue is empty, and up to 18 more later.
             assert!((202..=220).contains(&bytes), "{bytes} bytes");
             rest = &rest[bytes..];
         }

@@ -6,7 +6,7 @@
 //! - `uring`, `buffers`: one loop over io_uring with what it has for servers
 //!
 //! Must always be true: all frames of one read are answered by one write, and nothing is kept but the connections.
-//! `ringmq-bench send` measures it like a node; it runs until it is ended.
+//! `ringmq-bench produce` measures it like a node; it runs until it is ended.
 
 mod answer;
 mod buffers;

@@ -6,6 +6,7 @@
 //! - `facts`: what machine this is, for the reader of a report
 //! - `sampler`: reads all of them; two readings make a `Sample`
 //! - `verdict`: samples and facts to the one line that names the bottleneck
+//! - `watch`: all of it beside a load of this process
 //! - `command`: `ringmq-bench host`
 //!
 //! All of it reads files that any user may read. A file that this kernel does not have makes a value `None`, never a zero.
@@ -23,9 +24,11 @@ mod sampler;
 #[cfg(test)]
 mod trees;
 mod verdict;
+mod watch;
 
 pub use command::{Host, run};
 pub use facts::Fact;
 pub use process::Role;
 pub use sampler::Sample;
 pub use verdict::Verdict;
+pub use watch::{WatchOptions, Watched};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::clock::{Clock, SECOND, Span};
 use super::interval::{Interval, Row};
-use super::lines;
+use super::lines::{self, SoFar};
 use super::output::Output;
 use super::recorder::{Event, Totals, What};
 use super::results::{Results, Role};
@@ -25,7 +25,7 @@ struct Group {
     through: Vec<u64>,
     rows: Vec<Row>,
     totals: Vec<Totals>,
-    failed_so_far: (u64, u64),
+    so_far: SoFar,
 }
 
 pub struct Collector {
@@ -44,7 +44,7 @@ impl Collector {
             through: vec![0; threads],
             rows: Vec::new(),
             totals: Vec::new(),
-            failed_so_far: (0, 0),
+            so_far: SoFar::default(),
         });
         Collector { clock, groups: groups.collect(), events }
     }
@@ -97,7 +97,7 @@ impl Collector {
         while let Some(row) = group.next_row() {
             let at = self.clock.wall((row.second * SECOND) + (row.seconds * SECOND as f64) as u64);
             if row.seconds >= LINE_SECONDS_MIN || row.messages > 0 {
-                output.line(&lines::of(&group.role, at, &row, group.failed_so_far));
+                output.line(&lines::of(&group.role, at, &row, &group.so_far));
             }
             group.rows.push(row);
         }
@@ -117,8 +117,7 @@ impl Group {
             return None;
         }
         let interval = first.remove();
-        self.failed_so_far.0 += interval.send_failed;
-        self.failed_so_far.1 += interval.response_failed;
+        self.so_far.add(&interval);
         Some(interval.row(interval.second * SECOND < self.span.warmup))
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::clock;
 use super::results::Results;
+use crate::host::{Sample, Verdict, Watched};
 
 /// Counts up when a name changes or goes; new names do not count.
 const FORMAT: u32 = 1;
@@ -27,6 +28,9 @@ pub struct Report<'a> {
     pub results: &'a [Results],
     /// What only this command finds out; null for most.
     pub findings: Value,
+    /// The machine, once a second; empty where nothing was watched.
+    pub samples: &'a [Sample],
+    pub verdict: Option<&'a Verdict>,
 }
 
 impl<'a> Report<'a> {
@@ -42,7 +46,13 @@ impl<'a> Report<'a> {
             config,
             results,
             findings,
+            samples: &[],
+            verdict: None,
         }
+    }
+
+    pub fn watched(self, watched: &'a Watched) -> Self {
+        Report { samples: &watched.samples, verdict: Some(&watched.verdict), ..self }
     }
 
     /// To a file, or for `-` to standard output.
@@ -57,7 +67,7 @@ impl<'a> Report<'a> {
     }
 }
 
-fn rfc3339(millis: i64) -> String {
+pub fn rfc3339(millis: i64) -> String {
     Utc.timestamp_millis_opt(millis).single().map_or_else(String::new, |time| time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 

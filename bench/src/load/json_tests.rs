@@ -49,7 +49,9 @@ fn a_report_has_these_names() {
             "ended_at",
             "config",
             "results",
-            "findings"
+            "findings",
+            "samples",
+            "verdict"
         ])
     );
     assert_eq!(value["started_at"], "2026-01-01T10:00:00.042Z");

@@ -2,32 +2,52 @@
 
 use chrono::{Local, TimeZone};
 
-use super::interval::Row;
+use super::interval::{Interval, Row};
 use super::results::{Role, Style};
 
-/// `failed`: sends and answers, since the begin, as the original counts them.
-pub fn of(role: &Role, at: i64, row: &Row, failed: (u64, u64)) -> String {
-    let warmup = if row.warmup { " | warm-up" } else { "" };
-    match role.style {
-        Style::Producer => format!("{}{warmup}", producer(&time(at), row, failed)),
-        Style::Consumer => format!("{}{warmup}", consumer(&time(at), row, failed)),
+/// What came of the run up to the end of a line's second: the original counts failures so, and whoever measures a window
+/// takes the difference of two lines.
+#[derive(Default)]
+pub struct SoFar {
+    messages: u64,
+    requests: u64,
+    bytes: u64,
+    send_failed: u64,
+    response_failed: u64,
+}
+
+impl SoFar {
+    pub fn add(&mut self, interval: &Interval) {
+        self.messages += interval.messages;
+        self.requests += interval.requests;
+        self.bytes += interval.bytes;
+        self.send_failed += interval.send_failed;
+        self.response_failed += interval.response_failed;
     }
 }
 
-fn producer(time: &str, row: &Row, failed: (u64, u64)) -> String {
+pub fn of(role: &Role, at: i64, row: &Row, so_far: &SoFar) -> String {
+    let warmup = if row.warmup { " | warm-up" } else { "" };
+    match role.style {
+        Style::Producer => format!("{}{warmup}", producer(&time(at), row, so_far)),
+        Style::Consumer => format!("{}{warmup}", consumer(&time(at), row, so_far)),
+    }
+}
+
+fn producer(time: &str, row: &Row, so_far: &SoFar) -> String {
     let latency = &row.latencies_ms[0];
     format!(
         "Current Time: {time} | Send TPS: {:.0} | Max RT(ms): {:.0} | Average RT(ms): {:7.3} | Send Failed: {} | Response Failed: {}",
         row.messages_per_second(),
         latency.max,
         latency.mean,
-        failed.0,
-        failed.1
+        so_far.send_failed,
+        so_far.response_failed
     )
 }
 
-/// B2C: born to consumed; S2C: stored to consumed. The bytes are ours.
-fn consumer(time: &str, row: &Row, failed: (u64, u64)) -> String {
+/// B2C: born to consumed; S2C: stored to consumed. The bytes and what is counted so far are ours.
+fn consumer(time: &str, row: &Row, so_far: &SoFar) -> String {
     let none = Default::default();
     let (born, stored) = match &row.latencies_ms[..] {
         [born, stored, ..] => (born, stored),
@@ -36,14 +56,17 @@ fn consumer(time: &str, row: &Row, failed: (u64, u64)) -> String {
     let bytes_per_second = if row.seconds > 0.0 { row.bytes as f64 / row.seconds } else { 0.0 };
     format!(
         "Current Time: {time} | Consume TPS: {:.0} | AVG(B2C) RT(ms): {:7.3} | AVG(S2C) RT(ms): {:7.3} | MAX(B2C) RT(ms): {:.0} | \
-         MAX(S2C) RT(ms): {:.0} | Consume Fail: {} | MB/s: {:.1}",
+         MAX(S2C) RT(ms): {:.0} | Consume Fail: {} | MB/s: {:.1} | So far: {} messages {} bytes {} pulls",
         row.messages_per_second(),
         born.mean,
         stored.mean,
         born.max,
         stored.max,
-        failed.0 + failed.1,
-        bytes_per_second / 1e6
+        so_far.send_failed + so_far.response_failed,
+        bytes_per_second / 1e6,
+        so_far.messages,
+        so_far.bytes,
+        so_far.requests
     )
 }
 
@@ -58,7 +81,6 @@ fn time(millis: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::interval::Interval;
 
     fn row(metrics: usize) -> Row {
         let mut interval = Interval::new(3, metrics);
@@ -73,7 +95,7 @@ mod tests {
     #[test]
     fn a_second_of_sends_is_rocketmqs_line() {
         assert_eq!(
-            producer("2026-01-01 10:00:00,000", &row(1), (0, 2)),
+            producer("2026-01-01 10:00:00,000", &row(1), &SoFar { response_failed: 2, ..SoFar::default() }),
             "Current Time: 2026-01-01 10:00:00,000 | Send TPS: 12345 | Max RT(ms): 1 | Average RT(ms):   1.234 | Send Failed: 0 | \
              Response Failed: 2"
         );
@@ -82,9 +104,13 @@ mod tests {
     #[test]
     fn a_second_of_reads_is_rocketmqs_line_and_bytes() {
         assert_eq!(
-            consumer("2026-01-01 10:00:00,000", &row(3), (1, 2)),
+            consumer(
+                "2026-01-01 10:00:00,000",
+                &row(3),
+                &SoFar { messages: 5, requests: 2, bytes: 600, send_failed: 1, response_failed: 2 }
+            ),
             "Current Time: 2026-01-01 10:00:00,000 | Consume TPS: 12345 | AVG(B2C) RT(ms):   1.234 | AVG(S2C) RT(ms):   1.234 | \
-             MAX(B2C) RT(ms): 1 | MAX(S2C) RT(ms): 1 | Consume Fail: 3 | MB/s: 2.5"
+             MAX(B2C) RT(ms): 1 | MAX(S2C) RT(ms): 1 | Consume Fail: 3 | MB/s: 2.5 | So far: 5 messages 600 bytes 2 pulls"
         );
     }
 

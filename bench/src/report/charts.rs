@@ -45,17 +45,26 @@ fn line(name: &str, points: impl Iterator<Item = (f64, f64)>) -> Line {
 }
 
 fn throughput(flows: &[Flow]) -> Vec<Line> {
-    flows.iter().map(|flow| line(&flow.name, flow.seconds.iter().map(|second| (second.at_s, second.messages_per_s)))).collect()
+    let timed = flows.iter().filter(|flow| !flow.seconds.is_empty());
+    // Its role is enough: a rate is no metric's.
+    let role = |flow: &Flow| flow.name.split(": ").next().unwrap_or_default().to_string();
+    timed.map(|flow| line(&role(flow), flow.seconds.iter().map(|second| (second.at_s, second.messages_per_s)))).collect()
 }
 
+type Value = fn(&Second) -> f64;
+
+/// The maxima only where there are colours for them.
 fn latency(flows: &[Flow]) -> Vec<Line> {
-    let of = |flow: &Flow| {
-        let value = |name: &str, value: fn(&Second) -> f64| {
-            line(&format!("{} {name}", flow.name), flow.seconds.iter().map(|second| (second.at_s, value(second))))
-        };
-        [value("p50", |second| second.p50_ms), value("p99", |second| second.p99_ms), value("max", |second| second.max_ms)]
+    let timed: Vec<&Flow> = flows.iter().filter(|flow| !flow.seconds.is_empty()).collect();
+    let values: [(&str, Value); 3] =
+        [("p50", |second| second.p50_ms), ("p99", |second| second.p99_ms), ("max", |second| second.max_ms)];
+    let shown = if timed.len() * values.len() <= COLOURS.len() { &values[..] } else { &values[..2] };
+    let of = |flow: &Flow, name: &str, value: Value| {
+        // A second without answers has no latency.
+        let answered = flow.seconds.iter().filter(|second| second.max_ms > 0.0);
+        line(&format!("{} {name}", flow.name), answered.map(|second| (second.at_s, value(second))))
     };
-    flows.iter().flat_map(of).collect()
+    timed.iter().flat_map(|flow| shown.iter().map(move |(name, value)| of(flow, name, *value))).collect()
 }
 
 /// The busiest, as many as there are colours. Those of one name are one line: io_uring's workers come and go.

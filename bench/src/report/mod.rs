@@ -3,10 +3,12 @@
 //! - `plot`: one chart as SVG
 //! - `charts`: which charts a report has
 //! - `page`: the HTML around them
+//! - `from_run`: what a load found, as a report
 //!
 //! Invariant: the page loads nothing and runs nothing, so it can be mailed, kept, and opened in ten years.
 
 mod charts;
+pub mod from_run;
 mod page;
 mod plot;
 
@@ -79,7 +81,7 @@ pub fn write(folder: &Path, report: &Report) -> Result<PathBuf, String> {
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// A report that a run kept
+    /// The report.json that a run wrote with --report
     #[arg(long)]
     json: PathBuf,
     /// The folder for index.html; made when it is not there
@@ -90,7 +92,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), String> {
     let text = std::fs::read_to_string(&args.json).map_err(|error| format!("{}: {error}", args.json.display()))?;
     let report: Report = serde_json::from_str(&text)
-        .map_err(|error| format!("{}: {error}: give a file that a run kept with --json", args.json.display()))?;
+        .map_err(|error| format!("{}: {error}: give a report.json that a run wrote with --report", args.json.display()))?;
     println!("{}", write(&args.out, &report)?.display());
     Ok(())
 }

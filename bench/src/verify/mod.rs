@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
+use ringmq::remoting::Encoding;
 use ringmq_shards::record::Record;
 
 use crate::consume::{self, From, ReadOptions};
@@ -53,7 +54,7 @@ pub fn run(args: &Verify) -> Result<bool, String> {
     let (connections, threads) = (load.threads.connections as usize, load.threads.thread_count());
     // Where each queue ends before: what stands there is none of ours.
     let readers = ThreadOptions { threads: 1, cores: None, connections: target.brokers.len() as u32 };
-    let read = ReadOptions { from: From::Last, group: setup::GROUP.to_string(), pull: PULL, commit: false, no_check: true };
+    let read = ReadOptions { from: From::Last, pull: PULL, no_check: true, ..ReadOptions::default() };
     let before = consume::deal(&target, &readers, &read, false)?.remove(0).1;
 
     let lines = run::connect(&target, connections, threads)?;
@@ -97,11 +98,13 @@ pub fn run(args: &Verify) -> Result<bool, String> {
         commit: false,
         // Checked here, where it can be counted.
         check: false,
+        encoding: Encoding::Binary,
         left: Arc::new(AtomicU64::new(u64::MAX)),
         stop: Arc::new(AtomicBool::new(false)),
     };
     let parts = vec![(ends.0, cursors.collect())];
-    let crew = run::consume(&stage, 0, span, &[], &reading, parts, |_, _| Comparison { found: Found::new(run_id, sent.clone()) });
+    let crew =
+        run::consume(&stage, 0, span, &[], &reading, parts, |_, _| Comparison { found: Found::new(run_id, sent.clone()) })?;
     collector.run_until_done(&[0], &mut output)?;
     let verdict = crew.join().remove(0).found.verdict();
     results.extend(collector.results());
