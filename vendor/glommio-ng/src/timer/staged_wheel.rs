@@ -200,6 +200,8 @@ impl StagedWheel {
     /// Returns an iterator over (timer_id, waker) pairs
     pub fn drain_expired(&mut self) -> DrainExpired<'_> {
         match &mut self.storage {
+            Storage::Inline { expired, .. } if expired.is_empty() => DrainExpired::Nothing,
+            Storage::Wheel(wheel) if !wheel.has_expired() => DrainExpired::Nothing,
             Storage::Inline { expired, .. } => {
                 DrainExpired::Inline(Box::new(expired.drain(..).map(|t| (t.id, t.waker))))
             }
@@ -256,6 +258,8 @@ impl StagedWheel {
 
 /// Iterator over expired timers
 pub enum DrainExpired<'a> {
+    /// Nearly always, and then without an allocation
+    Nothing,
     /// Draining expired timers from inline storage
     Inline(Box<dyn Iterator<Item = (u64, Waker)> + 'a>),
     /// Draining expired timers from wheel storage
@@ -265,6 +269,7 @@ pub enum DrainExpired<'a> {
 impl<'a> std::fmt::Debug for DrainExpired<'a> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Nothing => f.write_str("Nothing"),
             Self::Inline(_) => f.debug_tuple("Inline").field(&"Box<dyn Iterator>").finish(),
             Self::Wheel(_) => f.debug_tuple("Wheel").field(&"Box<dyn Iterator>").finish(),
         }
@@ -276,6 +281,7 @@ impl Iterator for DrainExpired<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
+            DrainExpired::Nothing => None,
             DrainExpired::Inline(iter) => iter.next(),
             DrainExpired::Wheel(iter) => iter.next(),
         }

@@ -244,6 +244,11 @@ impl TimingWheel {
         self.expired.drain(..).map(|entry| (entry.id, entry.waker))
     }
 
+    /// Whether `drain_expired` would give anything
+    pub fn has_expired(&self) -> bool {
+        !self.expired.is_empty()
+    }
+
     /// Get the number of timers currently in the wheel (including expired but not yet drained)
     pub fn len(&self) -> usize {
         self.index.len() + self.expired.len()
