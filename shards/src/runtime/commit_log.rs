@@ -28,6 +28,8 @@ const PREPARE_PART: u64 = 2;
 const ZERO_BYTES: usize = 1 << 20;
 /// How long a piece of zeroes rests, so that filling takes a small part of the disk's rate.
 const ZERO_REST: Duration = Duration::from_millis(2);
+/// How soon after a write it is seen that more zeroes are wanted.
+const ZERO_LOOK: Duration = Duration::from_millis(20);
 /// How often a full disk is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -230,7 +232,9 @@ impl CommitLog {
             let first = self.options.segment_of(from);
             let file = self.segments.borrow().get(&first).and_then(|segment| segment.file.clone());
             let Some(file) = file.filter(|_| from < limit) else {
-                sleep(Duration::from_millis(20)).await;
+                // A log that rests has its zeroes already; looking often would only wake an idle core.
+                let rests = uptime().saturating_sub(self.last_write.get()) >= IDLE;
+                sleep(if rests { IDLE } else { ZERO_LOOK }).await;
                 continue;
             };
             // While the zeroes are under way no block may be placed where they land.
