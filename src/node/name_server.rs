@@ -107,7 +107,7 @@ impl Served {
             let _turn = served.turn.take().await;
             let folder = served.kv_path.parent().map(fs::create_dir_all).transpose();
             let written = match folder {
-                Ok(_) => fs::write_durable(&served.kv_path, &bytes).await,
+                Ok(_) => fs::write_durable(&served.kv_path, bytes).await,
                 Err(error) => Err(error),
             };
             match written {

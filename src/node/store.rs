@@ -37,7 +37,7 @@ pub async fn open_or_create(options: &NodeOptions) -> Result<StoreMeta, StoreErr
         fs::sync_dir(&options.data_dir)?;
         sync_ancestors(&options.data_dir)?;
         // Last: a store that has this file is whole.
-        fs::write_durable(&path, &meta.encode()).await
+        fs::write_durable(&path, meta.encode()).await
     };
     made.await.map_err(|error| StoreError::io(&path, "making the store", &error))?;
     Ok(meta)

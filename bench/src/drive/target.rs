@@ -24,7 +24,7 @@ pub struct TargetOptions {
     #[arg(long, default_value = "BenchTopic")]
     pub topic: String,
     /// How many topics; from 2 on they are named TOPIC-0, TOPIC-1 ...
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub topics: u32,
     /// Queues of each topic on each broker
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]

@@ -166,7 +166,7 @@ impl Housekeeping {
         if live.durable_so_far().await.is_err() {
             return Ok(());
         }
-        fs::write_durable(&live.log.options.dir.join(FILE_NAME), &writer.finish()).await?;
+        fs::write_durable(&live.log.options.dir.join(FILE_NAME), writer.finish()).await?;
         self.snapshot_at.set(position);
         self.replay_from.set(replay_from);
         Ok(())

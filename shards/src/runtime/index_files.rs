@@ -86,14 +86,14 @@ impl IndexFiles {
         if live.durable_so_far().await.is_err() {
             return Ok(());
         }
-        self.write(&live.log.options, sealing, &bytes).await?;
+        self.write(&live.log.options, sealing, bytes).await?;
         while !{ live.state.borrow_mut().queues.seal_finish(RUNS_PER_SLICE) } {
             yield_now().await;
         }
         Ok(())
     }
 
-    async fn write(&self, options: &LogOptions, segment: LogPosition, bytes: &[u8]) -> std::io::Result<()> {
+    async fn write(&self, options: &LogOptions, segment: LogPosition, bytes: Vec<u8>) -> std::io::Result<()> {
         self.open.borrow_mut().remove(&segment);
         fs::write_durable(&path(options, segment), bytes).await
     }
@@ -125,7 +125,7 @@ impl IndexFiles {
         }
         // A topic whose deletion could still be lost would come back without its entries.
         live.durable_so_far().await.map_err(|error| disk(&error))?;
-        self.write(options, segment, &bytes).await.map_err(|error| disk(&error))?;
+        self.write(options, segment, bytes).await.map_err(|error| disk(&error))?;
         live.state.borrow_mut().queues.index_replaced(segment);
         Ok(())
     }

@@ -72,8 +72,8 @@ pub async fn open(options: ShardOptions) -> Result<(Rc<LiveShard>, Recovery), St
     }
     let end = opened.recovery.end;
     restoring.queues.replay_done(end).map_err(|gap| StoreError::new(&dir, gap.to_string(), DAMAGED).at(gap.position))?;
-    for (segment, bytes) in &restoring.indexes {
-        let path = index_files::path(&options.log, *segment);
+    for (segment, bytes) in std::mem::take(&mut restoring.indexes) {
+        let path = index_files::path(&options.log, segment);
         fs::write_durable(&path, bytes).await.map_err(|error| StoreError::io(&path, "writing", &error))?;
     }
     let shard = Shard {

@@ -139,8 +139,8 @@ mod bodies {
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join("snapshot");
         assert_eq!(fs::read(&path).await.unwrap_err().kind(), ErrorKind::NotFound);
-        fs::write_durable(&path, b"a longer first one").await.unwrap();
-        fs::write_durable(&path, b"second").await.unwrap();
+        fs::write_durable(&path, b"a longer first one".to_vec()).await.unwrap();
+        fs::write_durable(&path, b"second".to_vec()).await.unwrap();
         assert_eq!(fs::read(&path).await.unwrap(), b"second");
         assert_eq!(fs::list(&folder).unwrap(), ["snapshot"]);
     }
