@@ -9,11 +9,11 @@ use clap::ValueEnum;
 use ringmq_shards::record::Record;
 use serde_json::Value;
 
-use crate::drive::consumer::{Cursor, Sink};
+use crate::drive::consumer::{Cursor, Reading, Sink};
 use crate::drive::lines::Lines;
 use crate::drive::message::HeaderEncoding;
 use crate::drive::options::{ShowOptions, ThreadOptions};
-use crate::drive::run::{self, Reading, Stage};
+use crate::drive::run::{self, Stage};
 use crate::drive::target::{self, Target, TargetOptions};
 use crate::host::WatchOptions;
 use crate::load::clock::{Clock, Span, wall_millis};

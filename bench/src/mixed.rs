@@ -10,12 +10,12 @@ use ringmq_shards::record::Record;
 use serde_json::Value;
 
 use crate::consume::{self, Age, From, ReadOptions};
-use crate::drive::consumer::{Cursor, Sink};
+use crate::drive::consumer::{Cursor, Reading, Sink};
 use crate::drive::lines::Lines;
 use crate::drive::message::Payload;
 use crate::drive::options::{ProduceOptions, ShowOptions, ThreadOptions};
 use crate::drive::producer;
-use crate::drive::run::{self, Reading, Stage};
+use crate::drive::run::{self, Stage};
 use crate::drive::target::Target;
 use crate::host::WatchOptions;
 use crate::load::bodies::Bodies;

@@ -6,7 +6,7 @@ use ringmq::remoting::request::offset::{GetMaxOffset, QueryConsumerOffset, Updat
 use ringmq::remoting::request::pull::PullMessage;
 use ringmq::remoting::request::send::SendMessage;
 use ringmq::remoting::request::topic::CreateTopic;
-use ringmq::remoting::{Encoding, RequestWriter, sysflag};
+use ringmq::remoting::{Encoding, RequestWriter};
 
 use crate::connection::{Answer, Connection};
 
@@ -100,22 +100,7 @@ pub fn committed_offset(connection: &mut Connection, group: &str, topic: &str, q
 
 /// What the broker has from this offset on, as it says it: records, or a code that says why there are none.
 pub fn pull(connection: &mut Connection, topic: &str, queue: u32, offset: i64, count: i32) -> Result<Answer, String> {
-    let pull = PullMessage {
-        consumer_group: GROUP,
-        topic,
-        queue_id: queue as i32,
-        queue_offset: offset,
-        max_msg_nums: count,
-        sys_flag: sysflag::pull::SUBSCRIPTION,
-        commit_offset: Some(0),
-        suspend_timeout_millis: 0,
-        subscription: Some("*"),
-        sub_version: 0,
-        expression_type: Some("TAG"),
-        max_msg_bytes: None,
-        request_source: None,
-        proxy_forward_client_id: None,
-    };
+    let pull = PullMessage { commit_offset: Some(0), ..PullMessage::of_all_tags(GROUP, topic, queue as i32, offset, count) };
     let writer = RequestWriter::new(&mut connection.out, Encoding::Binary, 1, PULL_MESSAGE);
     pull.encode(writer).finish().expect("it fits a frame");
     connection.call(CALL_LIMIT).map_err(|error| format!("pull: {error}"))

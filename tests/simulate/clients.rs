@@ -241,21 +241,11 @@ fn fill_pull<'o>(
     hold: Duration,
 ) -> RequestWriter<'o> {
     let held = hold > Duration::ZERO;
+    let plain = PullMessage::of_all_tags(group, queue.0, queue.1 as i32, from, count);
     let pull = PullMessage {
-        consumer_group: group,
-        topic: queue.0,
-        queue_id: queue.1 as i32,
-        queue_offset: from,
-        max_msg_nums: count,
-        sys_flag: flag::SUBSCRIPTION | if held { flag::SUSPEND } else { 0 },
-        commit_offset: None,
+        sys_flag: plain.sys_flag | if held { flag::SUSPEND } else { 0 },
         suspend_timeout_millis: hold.as_millis() as i64,
-        subscription: Some("*"),
-        sub_version: 0,
-        expression_type: Some("TAG"),
-        max_msg_bytes: None,
-        request_source: None,
-        proxy_forward_client_id: None,
+        ..plain
     };
     pull.encode(writer)
 }

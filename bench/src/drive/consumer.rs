@@ -15,6 +15,7 @@ use super::lines::Lines;
 use crate::load::clock::{Clock, SECOND, Span};
 use crate::load::failures::{Kind, NO_ANSWER};
 use crate::load::recorder::Recorder;
+use crate::load::results::Role;
 use crate::setup::FOUND;
 
 const PULL_MESSAGE: i32 = 11;
@@ -61,11 +62,10 @@ impl Cursor {
     }
 }
 
-pub struct Consumer<S> {
-    pub clock: Clock,
-    pub span: Span,
-    pub lines: Lines,
-    pub cursors: Vec<Cursor>,
+/// How a crew of consumers reads; the same for all of them.
+#[derive(Clone)]
+pub struct Reading {
+    pub role: Role,
     pub group: String,
     pub pull: i32,
     /// The broker holds a pull that finds nothing.
@@ -78,6 +78,20 @@ pub struct Consumer<S> {
     /// How many messages all threads together have still to read.
     pub left: Arc<AtomicU64>,
     pub stop: Arc<AtomicBool>,
+}
+
+impl Reading {
+    pub fn stop(&self) {
+        self.stop.store(true, Relaxed);
+    }
+}
+
+pub struct Consumer<S> {
+    pub clock: Clock,
+    pub span: Span,
+    pub lines: Lines,
+    pub cursors: Vec<Cursor>,
+    pub reading: Reading,
     pub sink: S,
     pub recorder: Recorder,
 }
@@ -89,7 +103,7 @@ impl<S: Sink> Consumer<S> {
             let now = self.clock.now();
             self.recorder.tick(now);
             let all_read = self.cursors.iter().all(Cursor::is_done);
-            if now >= self.span.end || self.stop.load(Relaxed) || self.left.load(Relaxed) == 0 || all_read {
+            if now >= self.span.end || self.reading.stop.load(Relaxed) || self.reading.left.load(Relaxed) == 0 || all_read {
                 self.recorder.finish(now, 0);
                 return Ok(self.sink);
             }
@@ -116,29 +130,25 @@ impl<S: Sink> Consumer<S> {
             }
             let Some(connection) = self.lines.get(cursor.line) else { continue };
             let mut sys_flag = sysflag::pull::SUBSCRIPTION;
-            if self.long_polling {
+            if self.reading.long_polling {
                 sys_flag |= sysflag::pull::SUSPEND;
             }
-            if self.commit {
+            if self.reading.commit {
                 sys_flag |= sysflag::pull::COMMIT_OFFSET;
             }
             let pull = PullMessage {
-                consumer_group: &self.group,
-                topic: &cursor.topic,
-                queue_id: cursor.queue as i32,
-                queue_offset: cursor.next,
-                max_msg_nums: self.pull,
                 sys_flag,
-                commit_offset: Some(if self.commit { cursor.next } else { 0 }),
-                suspend_timeout_millis: if self.long_polling { SUSPEND_MILLIS } else { 0 },
-                subscription: Some("*"),
-                sub_version: 0,
-                expression_type: Some("TAG"),
-                max_msg_bytes: None,
-                request_source: None,
-                proxy_forward_client_id: None,
+                commit_offset: Some(if self.reading.commit { cursor.next } else { 0 }),
+                suspend_timeout_millis: if self.reading.long_polling { SUSPEND_MILLIS } else { 0 },
+                ..PullMessage::of_all_tags(
+                    &self.reading.group,
+                    &cursor.topic,
+                    cursor.queue as i32,
+                    cursor.next,
+                    self.reading.pull,
+                )
             };
-            let writer = RequestWriter::new(&mut connection.out, self.encoding, number as i32, PULL_MESSAGE);
+            let writer = RequestWriter::new(&mut connection.out, self.reading.encoding, number as i32, PULL_MESSAGE);
             pull.encode(writer).finish().expect("it fits a frame");
             cursor.asked = Some(now);
         }
@@ -155,7 +165,7 @@ impl<S: Sink> Consumer<S> {
     fn read(&mut self, index: usize) -> Result<(), String> {
         let Some(connection) = self.lines.get(index) else { return Ok(()) };
         let (clock, cursors, sink, recorder) = (&self.clock, &mut self.cursors, &mut self.sink, &mut self.recorder);
-        let (check, left) = (self.check, &self.left);
+        let (check, left) = (self.reading.check, &self.reading.left);
         let mut wrong = Ok(());
         let read = connection.read(|header, body| {
             let Some(cursor) = cursors.get_mut(header.opaque as usize) else { return };

@@ -1,13 +1,9 @@
 //! All threads of a run: connections are opened first, then the clock starts, then everybody runs until the end.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{Builder, JoinHandle};
 
-use ringmq::remoting::Encoding;
-
-use super::consumer::{Consumer, Cursor, Sink};
+use super::consumer::{Consumer, Cursor, Reading, Sink};
 use super::lines::Lines;
 use super::message::{Messages, Payload};
 use super::options::ProduceOptions;
@@ -17,7 +13,6 @@ use crate::load::clock::{Clock, Span};
 use crate::load::cores;
 use crate::load::flights::{Flights, Pace};
 use crate::load::recorder::{Event, Recorder, What, send};
-use crate::load::results::Role;
 use crate::load::schedule::Schedule;
 
 /// Threads of one role, and what they give back when they end.
@@ -89,26 +84,6 @@ pub fn produce<P: Payload + Send + 'static>(
     Ok(Crew { threads: crew })
 }
 
-/// How a crew of consumers reads; the same for all of them.
-#[derive(Clone)]
-pub struct Reading {
-    pub role: Role,
-    pub group: String,
-    pub pull: i32,
-    pub long_polling: bool,
-    pub commit: bool,
-    pub check: bool,
-    pub encoding: Encoding,
-    pub left: Arc<AtomicU64>,
-    pub stop: Arc<AtomicBool>,
-}
-
-impl Reading {
-    pub fn stop(&self) {
-        self.stop.store(true, Relaxed);
-    }
-}
-
 /// `parts`: each thread's connections and queues.
 pub fn consume<S: Sink + Send + 'static>(
     stage: &Stage,
@@ -127,14 +102,7 @@ pub fn consume<S: Sink + Send + 'static>(
             lines,
             sink: sink(thread, &cursors),
             cursors,
-            group: reading.group.clone(),
-            pull: reading.pull,
-            long_polling: reading.long_polling,
-            commit: reading.commit,
-            check: reading.check,
-            encoding: reading.encoding,
-            left: reading.left.clone(),
-            stop: reading.stop.clone(),
+            reading: reading.clone(),
             recorder: Recorder::new(role, thread, stage.events.clone(), span, reading.role.metrics.len()),
         };
         crew.push(spawn(stage, (role, reading.role.name), thread, core_list, move || consumer.run())?);

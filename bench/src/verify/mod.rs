@@ -14,11 +14,11 @@ use ringmq::remoting::Encoding;
 use ringmq_shards::record::Record;
 
 use crate::consume::{self, From, ReadOptions};
-use crate::drive::consumer::{Cursor, Sink};
+use crate::drive::consumer::{Cursor, Reading, Sink};
 use crate::drive::message::Payload;
 use crate::drive::options::{ProduceOptions, ShowOptions, ThreadOptions};
 use crate::drive::producer;
-use crate::drive::run::{self, Reading, Stage};
+use crate::drive::run::{self, Stage};
 use crate::load::bodies::Bodies;
 use crate::load::clock::{Span, wall_millis};
 use crate::load::collect::Collector;

@@ -2,6 +2,8 @@
 //!
 //! The body of a successful answer is the stored records, one after the other (`message::records`).
 
+use crate::remoting::sysflag;
+
 fields! {
     pub struct PullMessage<'a> {
         consumer_group: &'a str = required "consumerGroup",
@@ -25,6 +27,34 @@ fields! {
         request_source: Option<i32> = optional "requestSource",
         /// Misspelled on the wire.
         proxy_forward_client_id: Option<&'a str> = optional "proxyFrowardClientId",
+    }
+}
+
+impl<'a> PullMessage<'a> {
+    /// Whatever its tag; neither held nor committing.
+    pub fn of_all_tags(
+        consumer_group: &'a str,
+        topic: &'a str,
+        queue_id: i32,
+        queue_offset: i64,
+        max_msg_nums: i32,
+    ) -> PullMessage<'a> {
+        PullMessage {
+            consumer_group,
+            topic,
+            queue_id,
+            queue_offset,
+            max_msg_nums,
+            sys_flag: sysflag::pull::SUBSCRIPTION,
+            commit_offset: None,
+            suspend_timeout_millis: 0,
+            subscription: Some("*"),
+            sub_version: 0,
+            expression_type: Some("TAG"),
+            max_msg_bytes: None,
+            request_source: None,
+            proxy_forward_client_id: None,
+        }
     }
 }
 
