@@ -60,3 +60,9 @@ produce_figures() {
 
 # produced ARGS...: one run of `$bench produce`, and its figures as above.
 produced() { "$bench" produce --quiet "$@" | produce_figures; }
+
+# Nanoseconds that all threads of a process have run, from the scheduler: ticks of 10 ms would be too coarse.
+ran() { cat /proc/"$1"/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f", sum }'; }
+
+# middle: the median of the numbers on standard input, one in a line.
+middle() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }

@@ -40,10 +40,4 @@ stop() {
   wait "$1" || true
 }
 
-# Nanoseconds that all threads of a process have run, from the scheduler: ticks of 10 ms would be too coarse.
-ran() { cat /proc/"$1"/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f", sum }'; }
-
-# median: of the numbers on standard input, one in a line.
-median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-
 host_line() { note "$(uname -n), Linux $(uname -r), $(nproc) cores, load average $(cut -d' ' -f1-3 /proc/loadavg), $(date -u +%FT%TZ)"; }
