@@ -34,8 +34,8 @@ pub async fn open_or_create(options: &NodeOptions) -> Result<StoreMeta, StoreErr
         for shard in 0..meta.shards {
             fs::create_dir_all(&shard_dir(&options.data_dir, ShardId(shard)))?;
         }
-        fs::sync_dir(&options.data_dir)?;
-        sync_ancestors(&options.data_dir)?;
+        fs::sync_dir(&options.data_dir).await?;
+        sync_ancestors(&options.data_dir).await?;
         // Last: a store that has this file is whole.
         fs::write_durable(&path, meta.encode()).await
     };
@@ -45,9 +45,9 @@ pub async fn open_or_create(options: &NodeOptions) -> Result<StoreMeta, StoreErr
 
 /// Without this a power cut may take the new folder itself. All the way up, because a start that was killed may have made
 /// any of them; a folder that may not be read was not made by us.
-fn sync_ancestors(data: &Path) -> io::Result<()> {
+async fn sync_ancestors(data: &Path) -> io::Result<()> {
     for folder in data.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
-        match fs::sync_dir(folder) {
+        match fs::sync_dir(folder).await {
             Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
             Ok(()) | Err(_) => {}
         }

@@ -82,6 +82,13 @@ impl Queues {
         self.sealing.as_ref().is_some_and(|sealing| matches!(sealing.step, Step::Finish))
     }
 
+    /// The file begins anew, because an attempt to write it may have failed half-way.
+    pub fn seal_again(&mut self) {
+        if let Some(sealing) = self.sealing.as_mut().filter(|sealing| !matches!(sealing.step, Step::Finish)) {
+            sealing.step = Step::Build(Box::new(Build::new(&sealing.index)));
+        }
+    }
+
     /// Appends about `pages_max` pages of the file to `out`.
     pub fn seal_slice(&mut self, out: &mut Vec<u8>, pages_max: usize) -> Seal {
         let Some(mut sealing) = self.sealing.take() else { return Seal::Idle };

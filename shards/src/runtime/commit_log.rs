@@ -198,7 +198,7 @@ impl CommitLog {
     async fn create_segment(&self, first: LogPosition) -> std::io::Result<()> {
         let path = self.path(first);
         if fs::exists(&path) {
-            fs::remove(&path)?;
+            fs::remove_large(&path).await?;
         }
         let file = File::open_for(&path, Open::CreateNew, self.options.sync).await?;
         let made = async {
@@ -207,7 +207,7 @@ impl CommitLog {
                 return Err(std::io::Error::other("another process has locked the new segment"));
             }
             file.sync().await?;
-            fs::sync_dir(&self.options.dir)
+            fs::sync_dir(&self.options.dir).await
         };
         if let Err(error) = made.await {
             // The room it took may be what somebody else needs.
@@ -329,10 +329,10 @@ impl CommitLog {
     }
 
     /// Removes a sealed segment and what stands beside it.
-    pub fn delete_segment(&self, first: LogPosition) -> std::io::Result<()> {
-        fs::remove(&self.path(first))?;
+    pub async fn delete_segment(&self, first: LogPosition) -> std::io::Result<()> {
+        fs::remove_large(&self.path(first)).await?;
         self.segments.borrow_mut().remove(&first);
-        fs::sync_dir(&self.options.dir)
+        fs::sync_dir(&self.options.dir).await
     }
 }
 

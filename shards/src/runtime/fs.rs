@@ -1,4 +1,5 @@
-//! The names of files: rare calls that may block for a moment.
+//! The names of files, and small files. What is not awaited may block for a moment and is rare; what is awaited lets the
+//! core go on.
 //!
 //! Invariant: a created, renamed or removed name is durable only after `sync_dir` of its folder; syncing the file alone
 //! is not enough. `write_durable` does all of it in the right order.
@@ -74,10 +75,40 @@ pub fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// Makes the names in this folder durable.
-pub fn sync_dir(path: &Path) -> io::Result<()> {
+pub async fn sync_dir(path: &Path) -> io::Result<()> {
     match backend() {
+        Backend::Outside => sync_folder(path),
+        #[cfg(feature = "glommio")]
+        Backend::Glommio => {
+            let path = path.to_owned();
+            glommio::blocking(move || sync_folder(&path)).await
+        }
         Backend::Sim => sim::fs::sync_dir(path),
-        _ => fs::File::open(path)?.sync_all(),
+    }
+}
+
+/// Gives a file, which is durable itself, its final name in the same folder, durably.
+pub async fn publish(from: &Path, to: &Path) -> io::Result<()> {
+    match backend() {
+        Backend::Outside => rename_and_sync(from, to),
+        #[cfg(feature = "glommio")]
+        Backend::Glommio => {
+            let (from, to) = (from.to_owned(), to.to_owned());
+            glommio::blocking(move || rename_and_sync(&from, &to)).await
+        }
+        Backend::Sim => sim::fs::publish(from, to).await,
+    }
+}
+
+/// Removes a large file while the core goes on: giving a gigabyte back to the file system takes its time.
+pub async fn remove_large(path: &Path) -> io::Result<()> {
+    match backend() {
+        #[cfg(feature = "glommio")]
+        Backend::Glommio => {
+            let path = path.to_owned();
+            glommio::blocking(move || fs::remove_file(path)).await
+        }
+        _ => remove(path),
     }
 }
 
@@ -119,9 +150,7 @@ pub async fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Writes a whole small file so that after a crash it is either the old or the new one, and when this returns the new:
-/// temporary file, sync, rename, sync of the folder.
-///
-/// Takes the bytes over, because copying an index file of 60 MB stops a core for half a second.
+/// temporary file, sync, rename, sync of the folder. It goes through the page cache; large files: `NewFile`.
 pub async fn write_durable(path: &Path, bytes: Vec<u8>) -> io::Result<()> {
     match backend() {
         Backend::Outside => write_and_rename(path, &bytes),
@@ -140,8 +169,16 @@ fn write_and_rename(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_data()?;
     drop(file);
-    fs::rename(&temporary, path)?;
-    fs::File::open(folder_of(path))?.sync_all()
+    rename_and_sync(&temporary, path)
+}
+
+fn rename_and_sync(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    sync_folder(folder_of(to))
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    fs::File::open(path)?.sync_all()
 }
 
 /// What a half-written file is called: the name with `.tmp` behind it. A leftover one is overwritten by the next write.

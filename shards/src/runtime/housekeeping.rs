@@ -240,8 +240,8 @@ impl Housekeeping {
         if segment >= self.replay_from.get() {
             return Ok(false);
         }
-        self.live.log.delete_segment(segment)?;
-        self.live.indexes.remove(&self.live.log.options, segment)?;
+        self.live.log.delete_segment(segment).await?;
+        self.live.indexes.remove(&self.live.log.options, segment).await?;
         Ok(true)
     }
 }

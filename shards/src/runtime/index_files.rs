@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use super::live::LiveShard;
 use super::reader::ReadError;
-use super::{File, Open, fs, should_yield, yield_now};
+use super::{File, NewFile, Open, fs, should_yield, yield_now};
 use crate::entry::{Entry, entries};
 use crate::log::block::{BlockHeader, HEADER_BYTES};
 use crate::log::{BlockKind, LogOptions, segment};
@@ -18,7 +18,9 @@ use crate::record::{IndexedProperties, Record};
 use crate::types::LogPosition;
 
 /// Pages that are put together before others get their turn.
-const PAGES_PER_SLICE: usize = 64;
+const PAGES_PER_SLICE: usize = 8;
+/// One write of an index file: enough to go fast, little enough for a block of the log not to wait long behind it.
+const WRITE_BYTES: usize = 256 * 1024;
 const RUNS_PER_SLICE: usize = 1024;
 
 #[derive(Default)]
@@ -68,9 +70,10 @@ impl IndexFiles {
     /// Writes the file of the segment that was rotated out last, if it is complete on disk.
     pub async fn seal(&self, live: &LiveShard) -> std::io::Result<()> {
         let Some(sealing) = live.state.borrow().queues.sealing() else { return Ok(()) };
-        let mut bytes = Vec::new();
+        live.state.borrow_mut().queues.seal_again();
+        let mut making = Making::create(&live.log.options, sealing).await?;
         loop {
-            let sealed = live.state.borrow_mut().queues.seal_slice(&mut bytes, PAGES_PER_SLICE);
+            let sealed = live.state.borrow_mut().queues.seal_slice(&mut making.pages, PAGES_PER_SLICE);
             match sealed {
                 Seal::Idle => return Ok(()),
                 Seal::Wait(end) => {
@@ -78,7 +81,7 @@ impl IndexFiles {
                         return Ok(());
                     }
                 }
-                Seal::More => yield_now().await,
+                Seal::More => making.more().await?,
                 Seal::Built => break,
             }
         }
@@ -86,16 +89,17 @@ impl IndexFiles {
         if live.durable_so_far().await.is_err() {
             return Ok(());
         }
-        self.write(&live.log.options, sealing, bytes).await?;
+        self.publish(making, sealing).await?;
         while !{ live.state.borrow_mut().queues.seal_finish(RUNS_PER_SLICE) } {
             yield_now().await;
         }
         Ok(())
     }
 
-    async fn write(&self, options: &LogOptions, segment: LogPosition, bytes: Vec<u8>) -> std::io::Result<()> {
+    async fn publish(&self, making: Making, segment: LogPosition) -> std::io::Result<()> {
+        making.publish().await?;
         self.open.borrow_mut().remove(&segment);
-        fs::write_durable(&path(options, segment), bytes).await
+        Ok(())
     }
 
     /// From the segment's records.
@@ -119,21 +123,55 @@ impl IndexFiles {
                 yield_now().await;
             }
         }
-        let mut bytes = Vec::new();
-        while !rebuild.slice(&mut bytes, PAGES_PER_SLICE) {
-            yield_now().await;
+        let mut making = Making::create(options, segment).await.map_err(|error| disk(&error))?;
+        while !rebuild.slice(&mut making.pages, PAGES_PER_SLICE) {
+            making.more().await.map_err(|error| disk(&error))?;
         }
         // A topic whose deletion could still be lost would come back without its entries.
         live.durable_so_far().await.map_err(|error| disk(&error))?;
-        self.write(options, segment, bytes).await.map_err(|error| disk(&error))?;
+        self.publish(making, segment).await.map_err(|error| disk(&error))?;
         live.state.borrow_mut().queues.index_replaced(segment);
         Ok(())
     }
 
-    pub fn remove(&self, options: &LogOptions, segment: LogPosition) -> std::io::Result<()> {
+    pub async fn remove(&self, options: &LogOptions, segment: LogPosition) -> std::io::Result<()> {
         self.open.borrow_mut().remove(&segment);
         let path = path(options, segment);
-        if fs::exists(&path) { fs::remove(&path) } else { Ok(()) }
+        if fs::exists(&path) { fs::remove_large(&path).await } else { Ok(()) }
+    }
+}
+
+/// An index file that is being made: pages are written whenever there are enough for one write.
+struct Making {
+    file: NewFile,
+    pages: Vec<u8>,
+}
+
+impl Making {
+    async fn create(options: &LogOptions, segment: LogPosition) -> std::io::Result<Making> {
+        Ok(Making { file: NewFile::create(&path(options, segment)).await?, pages: Vec::new() })
+    }
+
+    /// Lets others have their turn, with a write or without.
+    async fn more(&mut self) -> std::io::Result<()> {
+        if self.pages.len() < WRITE_BYTES {
+            yield_now().await;
+            return Ok(());
+        }
+        self.write().await
+    }
+
+    async fn write(&mut self) -> std::io::Result<()> {
+        self.file.append(&self.pages).await?;
+        self.pages.clear();
+        Ok(())
+    }
+
+    async fn publish(mut self) -> std::io::Result<()> {
+        if !self.pages.is_empty() {
+            self.write().await?;
+        }
+        self.file.publish().await
     }
 }
 

@@ -26,6 +26,7 @@ pub mod live;
 mod local;
 pub mod mesh;
 mod net;
+mod new_file;
 pub mod open;
 mod panic;
 pub mod reader;
@@ -46,6 +47,7 @@ pub use file::{File, Open};
 pub use launch::{CoreHandle, CoreSpec, launch};
 pub use local::{Signal, SlotSetter, SlotWaiter, slot};
 pub use net::{Listener, Stream};
+pub use new_file::NewFile;
 pub use panic::abort_on_panic;
 pub use task::{Lane, Task, should_yield, spawn, yield_now};
 

@@ -105,7 +105,7 @@ async fn create_segment(options: &LogOptions, first: LogPosition) -> Result<(), 
         file.allocate(options.segment_bytes).await?;
         file.sync().await?;
         file.close().await?;
-        fs::sync_dir(&options.dir)
+        fs::sync_dir(&options.dir).await
     };
     made.await.map_err(|error| StoreError::io(&path, "making the segment", &error))
 }
@@ -268,7 +268,7 @@ async fn settle(
         files.remove(&first);
         fs::remove(&path).map_err(|error| StoreError::io(&path, "removing the segment behind the cut", &error))?;
     }
-    fs::sync_dir(&options.dir).map_err(|error| StoreError::io(&options.dir, "syncing the folder", &error))?;
+    fs::sync_dir(&options.dir).await.map_err(|error| StoreError::io(&options.dir, "syncing the folder", &error))?;
     let mut commits = GroupCommit::new(options.clone(), resume);
     let next = LogPosition(current.0 + options.segment_bytes);
     if !files.contains_key(&current) || commits.starts_in_next_segment() {

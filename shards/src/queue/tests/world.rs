@@ -178,6 +178,11 @@ impl World {
         let Some(segment) = self.queues.sealing() else { return false };
         let pages = 1 + self.random.below(3);
         if !self.files.contains_key(&segment) {
+            if self.random.below(500) == 0 {
+                // Writing failed.
+                self.queues.seal_again();
+                self.building.clear();
+            }
             match self.queues.seal_slice(&mut self.building, pages) {
                 Seal::Wait(end) => {
                     assert!(end > self.durable);

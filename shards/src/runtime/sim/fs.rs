@@ -77,8 +77,14 @@ pub async fn write_durable(path: &Path, bytes: &[u8]) -> io::Result<()> {
         disk.sync_bytes(inode);
         Ok(())
     })?;
+    publish(&temporary, path).await
+}
+
+pub async fn publish(from: &Path, to: &Path) -> io::Result<()> {
+    let here = context::here();
+    let machine = here.world.machine_of(here.process);
     pause(&here.world, machine).await;
-    rename(&temporary, path)?;
+    rename(from, to)?;
     pause(&here.world, machine).await;
-    sync_dir(folder_of(path))
+    sync_dir(folder_of(to))
 }

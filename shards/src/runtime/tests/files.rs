@@ -9,12 +9,13 @@ super::on_both!(
     opening_says_what_is_wrong,
     names_change,
     a_small_file_is_replaced_whole,
+    a_large_file_has_its_name_when_it_is_complete,
     many_writes_overlap,
 );
 
 mod bodies {
     use crate::log::SyncMethod;
-    use crate::runtime::{Buffer, File, Lane, Open, fs, now, spawn};
+    use crate::runtime::{Buffer, File, Lane, NewFile, Open, fs, now, spawn};
     use std::{
         io::ErrorKind,
         path::{Path, PathBuf},
@@ -119,7 +120,7 @@ mod bodies {
         let before = now();
         drop(create(&folder, "b").await);
         drop(create(&folder, "a").await);
-        fs::sync_dir(&folder).unwrap();
+        fs::sync_dir(&folder).await.unwrap();
         assert_eq!(fs::list(&folder).unwrap(), ["a", "b"]);
         fs::rename(&folder.join("a"), &folder.join("c")).unwrap();
         assert_eq!(fs::list(&folder).unwrap(), ["b", "c"]);
@@ -143,6 +144,26 @@ mod bodies {
         fs::write_durable(&path, b"second".to_vec()).await.unwrap();
         assert_eq!(fs::read(&path).await.unwrap(), b"second");
         assert_eq!(fs::list(&folder).unwrap(), ["snapshot"]);
+    }
+
+    pub async fn a_large_file_has_its_name_when_it_is_complete(folder: PathBuf) {
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("index");
+        for attempt in [1, 2u8] {
+            // What an attempt that was broken off has left behind is in nobody's way.
+            let mut broken = NewFile::create(&path).await.unwrap();
+            broken.append(&[9; 16384]).await.unwrap();
+            drop(broken);
+            let mut file = NewFile::create(&path).await.unwrap();
+            file.append(&[attempt; 8192]).await.unwrap();
+            file.append(&[attempt + 10; 4096]).await.unwrap();
+            let before = fs::read(&path).await.ok();
+            assert_eq!(before.map(|bytes| bytes[0]), (attempt == 2).then_some(1));
+            file.publish().await.unwrap();
+            let bytes = fs::read(&path).await.unwrap();
+            assert_eq!((bytes.len(), bytes[0], bytes[8191], bytes[8192]), (12288, attempt, attempt, attempt + 10));
+            assert_eq!(fs::list(&folder).unwrap(), ["index"]);
+        }
     }
 
     pub async fn many_writes_overlap(folder: PathBuf) {

@@ -21,9 +21,9 @@ fn filled(len: usize, byte: u8) -> Rc<Buffer> {
 /// A file with a durable name and `len` durable zeroes.
 async fn create(len: u64) -> File {
     fs::create_dir_all(Path::new("/store")).unwrap();
-    fs::sync_dir(Path::new("/")).unwrap();
+    fs::sync_dir(Path::new("/")).await.unwrap();
     let file = File::open(Path::new(PATH), Open::CreateNew).await.unwrap();
-    fs::sync_dir(Path::new("/store")).unwrap();
+    fs::sync_dir(Path::new("/store")).await.unwrap();
     file.allocate(len).await.unwrap();
     file.sync().await.unwrap();
     file
