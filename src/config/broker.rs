@@ -59,6 +59,7 @@ static ROWS: &[Property] = &[
     P::used("shardRouting", Kind::Choice(&["mesh", "direct"]), "mesh", "mesh: one broker and port made of all shards. direct: each shard is a broker of its own, 4 ports apart, and nothing crosses cores.").created().important(),
     P::used("memoryBudget", Kind::Bytes { min: 32 << 20, max: i64::MAX }, "auto", "Bounds all caches and buffers together; auto: a quarter of the cgroup's limit or of the RAM.").important(),
     P::used("tailCacheBytes", Kind::Bytes { min: 1 << 20, max: i64::MAX }, "auto", "Memory of each shard for the blocks written last, from which consumers that keep up are served; auto: half of the shard's part of memoryBudget, at most 256 MiB."),
+    P::used("spinMicros", count("µs", 0, 1_000_000), "0", "How long a core that has nothing to do looks for something before it sleeps. Not 0: an idle core is never idle; see docs/performance.md for what it gains."),
     P::used("connectionsMax", count("connections", 16, 4_000_000), "auto", "Beyond it new connections are closed with a log line; auto: what nofile and memoryBudget allow."),
     P::used("frameLengthMax", Kind::Bytes { min: 1 << 20, max: 64 << 20 }, "16MiB", "A longer frame closes its connection; stock clients accept no longer ones either."),
     P::used("serverChannelMaxIdleTimeSeconds", count("s", 1, 86_400), "120", "A connection without any traffic for so long is closed."),

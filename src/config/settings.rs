@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::error::{ConfigErrors, Origin};
 use super::layers::Values;
@@ -48,6 +49,7 @@ pub struct Settings {
     pub routing: Routing,
     pub memory_budget: Option<u64>,
     pub tail_cache_bytes: Option<u64>,
+    pub spin: Duration,
     pub connections_max: Option<u32>,
     pub frame_bytes_max: u32,
     pub connection_idle_s: u32,
@@ -122,6 +124,7 @@ impl Settings {
             routing: if v.text("shardRouting") == "direct" { Routing::Direct } else { Routing::Mesh },
             memory_budget: v.number_or_none("memoryBudget").map(|bytes| bytes as u64),
             tail_cache_bytes: v.number_or_none("tailCacheBytes").map(|bytes| bytes as u64),
+            spin: Duration::from_micros(v.number("spinMicros")),
             connections_max: v.number_or_none("connectionsMax").map(|connections| connections as u32),
             frame_bytes_max: v.number("frameLengthMax"),
             connection_idle_s: v.number("serverChannelMaxIdleTimeSeconds"),

@@ -41,7 +41,7 @@ pub fn run(mut options: NodeOptions) -> Result<(), String> {
         let ready = ready.clone();
         let (options, stop) = (options.clone(), stop.clone());
         let cpu = options.cores[id % options.cores.len()];
-        let spec = CoreSpec { name: format!("shard-{id}"), cpu: Some(cpu), io_memory: IO_MEMORY };
+        let spec = CoreSpec { name: format!("shard-{id}"), cpu: Some(cpu), io_memory: IO_MEMORY, spin: options.settings.spin };
         let main = move || {
             let plan = CorePlan {
                 id: ShardId(id as u16),
@@ -71,7 +71,7 @@ pub fn run(mut options: NodeOptions) -> Result<(), String> {
 fn open_store(options: &mut NodeOptions) -> Result<StoreMeta, String> {
     let (sender, receiver) = mpsc::channel();
     let own = options.clone();
-    let spec = CoreSpec { name: "store".into(), cpu: None, io_memory: IO_MEMORY };
+    let spec = CoreSpec { name: "store".into(), cpu: None, io_memory: IO_MEMORY, spin: Duration::ZERO };
     let thread = launch(spec, move || async move {
         let opened = async {
             let meta = store::open_or_create(&own).await.map_err(|error| error.to_string())?;

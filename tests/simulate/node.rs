@@ -88,7 +88,7 @@ impl Node {
         let process = world.spawn_process(machine, "node", || {
             for (id, ends) in mesh::mesh(store.shards).into_iter().enumerate() {
                 let (options, stop, readies) = (options.clone(), stop.clone(), readies.clone());
-                let spec = CoreSpec { name: format!("shard-{id}"), cpu: None, io_memory: 0 };
+                let spec = CoreSpec { name: format!("shard-{id}"), cpu: None, io_memory: 0, spin: Duration::ZERO };
                 let main = move || {
                     let ready = Box::new(move |started| readies.lock().expect("one thread").push(started));
                     start::run(CorePlan { id: ShardId(id as u16), options, store: Some(store), ends, stop, ready })

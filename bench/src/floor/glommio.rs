@@ -21,7 +21,7 @@ const IO_MEMORY: usize = 64 << 10;
 
 /// Returns only when it cannot go on.
 pub fn serve(listener: TcpListener, core: usize) -> io::Result<()> {
-    let spec = CoreSpec { name: "floor".to_string(), cpu: Some(core), io_memory: IO_MEMORY };
+    let spec = CoreSpec { name: "floor".to_string(), cpu: Some(core), io_memory: IO_MEMORY, spin: std::time::Duration::ZERO };
     let failed = Arc::new(OnceLock::new());
     let report = failed.clone();
     let executor = launch(spec, move || async move {

@@ -4,7 +4,7 @@
 //! the main function of a simulated process (`sim::World::spawn_process`).
 
 use super::{Backend, backend, sim};
-use std::{future::Future, io};
+use std::{future::Future, io, time::Duration};
 
 #[cfg(feature = "glommio")]
 use super::glommio;
@@ -19,6 +19,8 @@ pub struct CoreSpec {
     /// Bytes of memory registered with io_uring for reads. The kernel counts them three times against the memlock
     /// limit (one for each of an executor's rings); above the limit they stay unregistered, which costs speed only.
     pub io_memory: usize,
+    /// How long a core that has nothing to do looks for something before it sleeps.
+    pub spin: Duration,
 }
 
 /// A launched core.

@@ -81,6 +81,7 @@ where
         .name(&spec.name)
         .io_memory(spec.io_memory.max(IO_MEMORY_MIN))
         .ring_depth(RING_ENTRIES)
+        .spin_before_park(spec.spin)
         .spawn(move || async move {
             enter(Backend::Glommio);
             LANES.set(Some(Lanes::create()));

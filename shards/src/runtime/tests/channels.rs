@@ -14,7 +14,7 @@ where
     S: Future<Output = ()> + 'static,
     R: Future<Output = ()> + 'static,
 {
-    let spec = |name: &str| CoreSpec { name: name.into(), cpu: None, io_memory: 1 << 20 };
+    let spec = |name: &str| CoreSpec { name: name.into(), cpu: None, io_memory: 1 << 20, spin: Duration::ZERO };
     let (outlet, inlet) = channel(CAPACITY);
     [
         launch(spec("sends"), move || async move { sends(outlet.connect().await).await }).unwrap(),

@@ -13,7 +13,7 @@ use std::{
 const CHILD: &str = "RINGMQ_TEST_CHILD";
 
 fn spec(name: &str) -> CoreSpec {
-    CoreSpec { name: name.into(), cpu: None, io_memory: 1 << 20 }
+    CoreSpec { name: name.into(), cpu: None, io_memory: 1 << 20, spin: Duration::ZERO }
 }
 
 /// Runs one test of this file in a process of its own.

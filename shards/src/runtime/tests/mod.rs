@@ -41,7 +41,7 @@ where
     let folder = Folder::new(name);
     let path = folder.0.clone();
     let (done, wait) = std::sync::mpsc::channel();
-    let spec = super::CoreSpec { name: name.into(), cpu: None, io_memory: 1 << 20 };
+    let spec = super::CoreSpec { name: name.into(), cpu: None, io_memory: 1 << 20, spin: std::time::Duration::ZERO };
     let core = super::launch(spec, move || async move {
         body(path).await;
         done.send(()).expect("the test waits");

@@ -42,7 +42,7 @@ fn busy(seed: u64) -> (u64, u64, Vec<String>) {
     let address = SocketAddr::new(world.address(machine), 10911);
     let process = world.spawn_process(machine, "busy", || {
         for core in 0..2 {
-            let spec = CoreSpec { name: format!("core {core}"), cpu: None, io_memory: 0 };
+            let spec = CoreSpec { name: format!("core {core}"), cpu: None, io_memory: 0, spin: Duration::ZERO };
             let run = move || async move {
                 let listener = Listener::bind(address, true).unwrap();
                 spawn(Lane::Network, async move {
