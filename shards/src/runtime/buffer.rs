@@ -34,10 +34,11 @@ impl Buffer {
         Buffer::on_heap(len)
     }
 
+    /// To be kept for as long as anybody likes.
     pub fn copy_of(bytes: &[u8]) -> Buffer {
         #[cfg(feature = "glommio")]
         if !bytes.is_empty() && backend() == Backend::Glommio {
-            return Buffer { memory: Memory::Direct(DirectMemory::Ours(DirectMemory::copy_of(bytes))) };
+            return Buffer { memory: Memory::Direct(DirectMemory::to_keep(bytes)) };
         }
         let mut buffer = Buffer::on_heap(bytes.len());
         buffer.as_mut_slice().copy_from_slice(bytes);

@@ -1,5 +1,6 @@
 //! Buffers in the form that glommio's direct I/O takes and returns.
 
+use super::slab;
 use ::glommio::{allocate_dma_buffer_global, io::DmaBuffer, io::ReadResult};
 use std::rc::Rc;
 
@@ -17,6 +18,12 @@ impl DirectMemory {
         DirectMemory::Ours(Rc::new(memory))
     }
 
+    /// For what the tail cache may keep.
+    pub fn to_keep(bytes: &[u8]) -> DirectMemory {
+        DirectMemory::Ours(Rc::new(slab::copy_of(bytes)))
+    }
+
+    /// For a moment.
     pub fn copy_of(bytes: &[u8]) -> Rc<DmaBuffer> {
         let mut memory = allocate_dma_buffer_global(bytes.len());
         memory.as_bytes_mut().copy_from_slice(bytes);

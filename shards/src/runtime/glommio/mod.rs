@@ -11,6 +11,7 @@ mod memory;
 mod net;
 mod probe;
 mod readiness;
+mod slab;
 
 pub use super::CoreSpec;
 pub use executor::{CoreHandle, launch};

@@ -8,7 +8,7 @@
 // but in the near future they can be coming from memory-areas
 // that are pre-registered for I/O uring.
 
-use std::ptr;
+use std::{ptr, rc::Rc};
 
 use crate::{io::ReadResult, sys::uring::UringBuffer};
 use alloc::alloc::Layout;
@@ -54,6 +54,11 @@ pub(crate) enum BufferStorage {
     Uring(UringBuffer),
     EventFd(*mut u8),
     ReadResult(ReadResult),
+    // Invariant: no other buffer has any of the bytes from here up to the buffer's size.
+    Part {
+        memory: Rc<SysAlloc>,
+        at: usize,
+    },
 }
 
 impl BufferStorage {
@@ -63,6 +68,7 @@ impl BufferStorage {
             BufferStorage::Uring(x) => x.as_ptr(),
             BufferStorage::EventFd(x) => *x as *const u8,
             BufferStorage::ReadResult(x) => x.as_ptr(),
+            BufferStorage::Part { memory, at } => unsafe { memory.as_ptr().add(*at) },
         }
     }
 
@@ -74,6 +80,7 @@ impl BufferStorage {
             BufferStorage::ReadResult(_) => {
                 unreachable!("Attempt to access immutable ReadResult as a mutable pointer")
             }
+            BufferStorage::Part { memory, at } => unsafe { memory.data.as_ptr().add(*at) },
         }
     }
 }
@@ -161,6 +168,54 @@ impl DmaBuffer {
     /// `DmaBuffer` as pointer
     pub fn as_ptr(&self) -> *const u8 {
         unsafe { self.storage.as_ptr().add(self.trim) }
+    }
+}
+
+#[derive(Debug)]
+/// Memory that buffers are cut out of, one after the other, each aligned for
+/// Direct I/O. It is freed when the slab and all of its buffers are gone.
+pub struct DmaSlab {
+    memory: Rc<SysAlloc>,
+    size: usize,
+    // Invariant: buffers lie below, and everything from here on is nobody's.
+    used: usize,
+}
+
+impl DmaSlab {
+    /// `size` must not be zero.
+    pub fn new(size: usize) -> DmaSlab {
+        let memory = SysAlloc::new(size).expect("memory for a slab");
+        DmaSlab {
+            memory: Rc::new(memory),
+            size,
+            used: 0,
+        }
+    }
+
+    /// The next buffer, with whatever bytes lie there. `None`: the slab has not
+    /// so much left.
+    pub fn cut(&mut self, size: usize) -> Option<DmaBuffer> {
+        let at = self.used;
+        if size > self.size - at {
+            return None;
+        }
+        self.used = at.saturating_add(size).next_multiple_of(4096).min(self.size);
+        let memory = self.memory.clone();
+        Some(DmaBuffer {
+            storage: BufferStorage::Part { memory, at },
+            size,
+            trim: 0,
+        })
+    }
+
+    /// Begins at the front again when none of its buffers is left; `false`
+    /// while there is one.
+    pub fn reset(&mut self) -> bool {
+        let unused = Rc::strong_count(&self.memory) == 1;
+        if unused {
+            self.used = 0;
+        }
+        unused
     }
 }
 
