@@ -189,7 +189,7 @@ impl Shard {
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
         control.encode(&mut bytes);
-        let reserved = self.make_ready(bytes.len()).map(|()| self.log.reserve(bytes.len(), 1).expect(READY));
+        let reserved = self.make_ready(bytes.len()).map(|()| self.log.reserve_control(bytes.len()).expect(READY));
         let end = reserved.map(|reserved| {
             reserved.buffer.copy_from_slice(&bytes);
             reserved.position.advance(bytes.len() as u64)
@@ -217,15 +217,16 @@ impl Shard {
         let rows = [commit];
         let bytes = offsets_len(&rows);
         self.make_ready(bytes)?;
-        let reserved = self.log.reserve(bytes, 1).expect(READY);
+        let reserved = self.log.reserve_control(bytes).expect(READY);
         encode_offsets(&rows, reserved.buffer);
         Ok(reserved.position.advance(bytes as u64))
     }
 
-    /// The next block for the disk. The tail cache keeps what it holds.
+    /// The next block for the disk. The tail cache keeps it if consumers may want something of it: thousands of topics made
+    /// one after the other, each in a block of its own, would only push out messages.
     pub fn next_write(&mut self) -> Option<BlockWrite> {
         let write = self.log.next_write()?;
-        if !write.payload.is_empty() {
+        if write.has_messages {
             let position = write.position.advance(write.payload.start as u64);
             self.tail.insert(position, write.buffer.clone(), write.payload.clone());
         }

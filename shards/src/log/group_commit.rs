@@ -46,6 +46,8 @@ pub struct BlockWrite {
     /// Where the entries lie in the buffer.
     pub payload: Range<usize>,
     pub kind: BlockKind,
+    /// Whether some entry is a message, which consumers may want.
+    pub has_messages: bool,
 }
 
 /// Room for a run of entries, all in one block.
@@ -112,6 +114,7 @@ struct OpenBlock {
     buffer: Buffer,
     len: usize,
     entries: u32,
+    has_messages: bool,
 }
 
 struct Writing {
@@ -208,8 +211,17 @@ impl GroupCommit {
         Ok(place.advance(HEADER_BYTES as u64))
     }
 
-    /// Room for `bytes` of entries, back to back in one block; counts as `entries` entries.
+    /// Room for `bytes` of messages, back to back in one block; counts as `entries` entries.
     pub fn reserve(&mut self, bytes: usize, entries: u32) -> Result<Reserved<'_>, NoRoom> {
+        self.reserve_entries(bytes, entries, true)
+    }
+
+    /// Room for an entry that is no message.
+    pub fn reserve_control(&mut self, bytes: usize) -> Result<Reserved<'_>, NoRoom> {
+        self.reserve_entries(bytes, 1, false)
+    }
+
+    fn reserve_entries(&mut self, bytes: usize, entries: u32, are_messages: bool) -> Result<Reserved<'_>, NoRoom> {
         let expected = self.peek(bytes)?;
         if !self.open_fits(bytes) {
             self.close_block();
@@ -221,6 +233,7 @@ impl GroupCommit {
         let range = open.len..open.len + bytes;
         open.len += bytes;
         open.entries += entries;
+        open.has_messages |= are_messages;
         self.appended = open.position.advance(open.len as u64);
         Ok(Reserved { position, buffer: &mut open.buffer.as_mut_slice()[range] })
     }
@@ -255,7 +268,7 @@ impl GroupCommit {
             Some(spare) if spare.len() == wanted => spare,
             _ => Buffer::new(wanted),
         };
-        self.open = Some(OpenBlock { position, buffer, len: HEADER_BYTES, entries: 0 });
+        self.open = Some(OpenBlock { position, buffer, len: HEADER_BYTES, entries: 0, has_messages: false });
     }
 
     /// Closes the open block: gives it its header and its place among those that wait to be written.
@@ -276,7 +289,7 @@ impl GroupCommit {
             open.buffer.truncate(block_bytes);
             open.buffer
         };
-        self.push(BlockKind::Data, open.position, buffer, HEADER_BYTES..open.len, crc, header.durable_mark);
+        self.push(open.position, buffer, HEADER_BYTES..open.len, BlockKind::Data, open.has_messages, (crc, header.durable_mark));
     }
 
     /// A block without entries: a seal, a mark or a start.
@@ -284,7 +297,7 @@ impl GroupCommit {
         let header = self.header(kind, &[], 0);
         let mut buffer = Buffer::new(self.options.block_unit as usize);
         let crc = header.encode(buffer.as_mut_slice());
-        self.push(kind, header.position, buffer, HEADER_BYTES..HEADER_BYTES, crc, header.durable_mark);
+        self.push(header.position, buffer, HEADER_BYTES..HEADER_BYTES, kind, false, (crc, header.durable_mark));
     }
 
     fn header(&self, kind: BlockKind, payload: &[u8], entries: u32) -> BlockHeader {
@@ -304,14 +317,15 @@ impl GroupCommit {
         }
     }
 
+    /// `header`: its CRC and the mark in it.
     fn push(
         &mut self,
-        kind: BlockKind,
         position: LogPosition,
         buffer: Buffer,
         payload: Range<usize>,
-        crc: u32,
-        mark: LogPosition,
+        kind: BlockKind,
+        has_messages: bool,
+        (crc, mark): (u32, LogPosition),
     ) {
         let bytes = buffer.len();
         let id = WriteId(self.next_write);
@@ -321,7 +335,7 @@ impl GroupCommit {
         self.marked = mark;
         self.next_block = position.advance(bytes as u64);
         self.closed_bytes += bytes;
-        self.closed.push_back(BlockWrite { id, position, buffer: Rc::new(buffer), payload, kind });
+        self.closed.push_back(BlockWrite { id, position, buffer: Rc::new(buffer), payload, kind, has_messages });
     }
 
     /// The next block to write, if the pipeline has a place for it.
