@@ -36,10 +36,11 @@ impl Links {
     pub const UNKNOWN: Links = Links { previous: Back::Unknown, jump: Back::Unknown };
 }
 
-/// The path of jumps from the newest sealed run, which is last, to the first one ever. Lives in its queue.
+/// The path of jumps from the newest sealed run, which is last, to the first one ever. Lives in its queue, and has no room to
+/// spare: it changes once a segment, and there are as many as queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Chain {
-    path: Vec<Node>,
+    path: Box<[Node]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ impl Chain {
                 && pair[0].link.first < pair[1].link.first
                 && pair[0].depth < pair[1].depth
         };
-        path.windows(2).all(grows).then_some(Chain { path })
+        path.windows(2).all(grows).then(|| Chain { path: path.into() })
     }
 
     /// Oldest first.
@@ -89,15 +90,16 @@ impl Chain {
             }
             None => 0,
         };
-        if self.jumps_far() {
-            self.path.truncate(self.path.len() - 2);
-        }
-        self.path.push(Node { link, depth });
+        let kept = if self.jumps_far() { self.path.len() - 2 } else { self.path.len() };
+        let mut path = Vec::with_capacity(kept + 1);
+        path.extend_from_slice(&self.path[..kept]);
+        path.push(Node { link, depth });
+        self.path = path.into();
     }
 
     /// Whether the two newest jumps are equally long: then the next one spans both.
     fn jumps_far(&self) -> bool {
-        match self.path.as_slice() {
+        match &*self.path {
             [.., oldest, middle, newest] => newest.depth - middle.depth == middle.depth - oldest.depth,
             _ => false,
         }

@@ -69,7 +69,7 @@ impl Queues {
             }
         }
         let link = self.walk(slot, |link| link.first > at)?.link.ok_or(Miss::Gone)?;
-        let born = self.get(slot).and_then(|queue| queue.born).ok_or(Miss::Gone)?;
+        let born = self.get(slot).and_then(|queue| queue.born.get()).ok_or(Miss::Gone)?;
         let run = self.sealed.run(link.segment, born)?.ok_or(Miss::Gone)?;
         if at < run.first || at >= run.end() {
             return Err(Miss::Gone);
@@ -106,7 +106,7 @@ impl Queues {
     /// false for the others.
     pub(super) fn walk(&mut self, slot: QueueSlot, too_new: impl Fn(&Link) -> bool) -> Result<Walked, Miss> {
         let queue = self.get(slot).ok_or(Miss::Gone)?;
-        let (min, born) = (queue.min, queue.born);
+        let (min, born) = (queue.min, queue.born.get());
         let mut at = match queue.chain.enter(&too_new) {
             Entrance::Empty => return Ok(Walked { link: None, newer: None }),
             Entrance::Found { link, newer } => return Ok(Walked { link: Some(link), newer }),

@@ -69,11 +69,11 @@ pub struct Queues {
 
 #[derive(Debug)]
 pub(super) struct Queue {
+    /// Shared by the queues of the topic, mostly.
     pub topic: Rc<str>,
     pub incarnation: Incarnation,
     pub queue_id: u32,
-    /// Where its record 0 is. Before that there are only records of older incarnations.
-    pub born: Option<LogPosition>,
+    pub born: Birth,
     pub min: QueueOffset,
     pub visible: QueueOffset,
     pub next: QueueOffset,
@@ -87,6 +87,26 @@ pub(super) struct Queue {
     /// Found in a replay with an older part missing, and the snapshot does not know it.
     pub headless: bool,
 }
+
+/// Where a queue's record 0 is, if it has had one. Before that there are only records of older incarnations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Birth(LogPosition);
+
+impl Birth {
+    /// A log ends long before this position. An `Option` would take twice the bytes, in each of very many queues.
+    pub const NONE: Birth = Birth(LogPosition(u64::MAX));
+
+    pub fn at(position: LogPosition) -> Birth {
+        assert!(position != Birth::NONE.0, "no log is that long");
+        Birth(position)
+    }
+
+    pub fn get(self) -> Option<LogPosition> {
+        (self != Birth::NONE).then_some(self.0)
+    }
+}
+
+const _: () = assert!(size_of::<Option<Queue>>() <= 112, "there may be a million of them");
 
 /// A run of the segment in memory with that sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,10 +175,10 @@ impl Queues {
             self.remove(slot.index);
         }
         self.insert(Queue {
-            topic: topic.into(),
+            topic: self.name(topic, queue_id),
             incarnation,
             queue_id,
-            born: None,
+            born: Birth::NONE,
             min: QueueOffset::ZERO,
             visible: QueueOffset::ZERO,
             next: QueueOffset::ZERO,
@@ -170,13 +190,20 @@ impl Queues {
         })
     }
 
+    /// The topic's name as a neighbour of the queue has it, so that the queues of a topic share one.
+    pub(super) fn name(&self, topic: &str, queue_id: u32) -> Rc<str> {
+        let neighbours = [queue_id.wrapping_sub(1), 0, queue_id.wrapping_add(1)];
+        let neighbour = neighbours.into_iter().find_map(|id| self.slot(topic, id));
+        neighbour.map_or_else(|| topic.into(), |slot| Rc::clone(&self.at(slot.index).topic))
+    }
+
     pub(super) fn insert(&mut self, queue: Queue) -> QueueSlot {
         let index = self.free.pop().unwrap_or_else(|| {
             self.queues.push(None);
             self.generations.push(0);
             u32::try_from(self.queues.len() - 1).expect("queues are bounded far below 2^32")
         });
-        let born = queue.born;
+        let born = queue.born.get();
         let hash = self.hash(&queue.topic, queue.queue_id);
         self.queues[index as usize] = Some(queue);
         let (queues, hasher) = (&self.queues, &self.hasher);
@@ -194,13 +221,13 @@ impl Queues {
         let queues = &self.queues;
         self.by_born.insert_unique(mix(born.0), index, |index| {
             let queue = queues[*index as usize].as_ref().expect("births lead to queues");
-            mix(queue.born.expect("only the born are here").0)
+            mix(queue.born.get().expect("only the born are here").0)
         });
     }
 
     /// The queue whose record 0 is there.
     pub(super) fn born_at(&self, born: LogPosition) -> Option<u32> {
-        self.by_born.find(mix(born.0), |index| self.at(*index).born == Some(born)).copied()
+        self.by_born.find(mix(born.0), |index| self.at(*index).born == Birth::at(born)).copied()
     }
 
     /// A topic was deleted: its queues up to that incarnation are forgotten, and with them their offsets. `removed` is
@@ -218,7 +245,7 @@ impl Queues {
     pub(super) fn remove(&mut self, index: u32) {
         let queue = self.at(index);
         let hash = self.hash(&queue.topic, queue.queue_id);
-        let born = queue.born;
+        let born = queue.born.get();
         let found = self.by_name.find_entry(hash, |found| *found == index);
         found.expect("every queue has a name").remove();
         if let Some(born) = born {
@@ -255,8 +282,11 @@ impl Queues {
         let sequence = self.sequence;
         let queue = self.queues[slot.index as usize].as_mut().expect("just checked");
         let offset = queue.next;
-        let newly_born = queue.born.is_none();
-        let born = *queue.born.get_or_insert(entry.position);
+        let newly_born = queue.born == Birth::NONE;
+        if newly_born {
+            queue.born = Birth::at(entry.position);
+        }
+        let born = queue.born.get().expect("born by now");
         let run = &mut queue.runs[(sequence & 1) as usize];
         if run.sequence != sequence {
             let opened = Run {
@@ -347,7 +377,7 @@ impl Queues {
     /// Whether a record at that position belongs to the queue that has this name now.
     pub fn owns(&self, topic: &str, queue_id: u32, position: LogPosition) -> bool {
         let queue = self.slot(topic, queue_id).map(|slot| self.at(slot.index));
-        queue.and_then(|queue| queue.born).is_some_and(|born| born <= position)
+        queue.and_then(|queue| queue.born.get()).is_some_and(|born| born <= position)
     }
 
     /// Topic, incarnation and queue id of every queue, in no useful order. For administration.

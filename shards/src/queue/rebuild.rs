@@ -44,7 +44,7 @@ impl Rebuild {
     ) {
         assert!(self.build.is_none(), "the records are complete");
         let Some(queue) = queues.slot(topic, queue_id).and_then(|slot| queues.get(slot)) else { return };
-        let Some(born) = queue.born.filter(|born| *born <= entry.position) else { return };
+        let Some(born) = queue.born.get().filter(|born| *born <= entry.position) else { return };
         let run = *self.runs.entry(born).or_insert_with(|| {
             self.index.open_run(Run {
                 slot: None,

@@ -15,7 +15,7 @@
 use std::fmt;
 
 use super::entry::IndexEntry;
-use super::queues::{QueueLimits, Queues};
+use super::queues::{Birth, QueueLimits, Queues};
 use crate::topic::Incarnation;
 use crate::types::{LogPosition, QueueOffset};
 
@@ -74,7 +74,7 @@ impl Queues {
         let known = self.slot(topic, queue_id).map(|slot| (slot, self.at(slot.index)));
         let slot = match known {
             Some((_, queue)) if queue.incarnation > incarnation => return Ok(Replayed::Forgotten),
-            Some((_, queue)) if queue.born.is_some_and(|born| entry.position < born) => return Ok(Replayed::Forgotten),
+            Some((_, queue)) if queue.born.get().is_some_and(|born| entry.position < born) => return Ok(Replayed::Forgotten),
             Some((slot, queue)) if queue.incarnation == incarnation => slot,
             Some(_) | None if entry.position < self.snapshot => return Ok(Replayed::Forgotten),
             Some(_) | None => self.open(topic, incarnation, queue_id),
@@ -82,7 +82,7 @@ impl Queues {
         let queue = self.at(slot.index);
         let run = self.runs_in_memory(queue)[1];
         let expected = run.map_or(queue.next, |run| run.end());
-        let headless = queue.born.is_none() && offset > QueueOffset::ZERO;
+        let headless = queue.born == Birth::NONE && offset > QueueOffset::ZERO;
         let fits = if run.is_some() { offset == expected } else { offset <= expected || headless };
         if !fits || offset < QueueOffset::ZERO {
             let topic = topic.to_owned();
@@ -119,7 +119,7 @@ impl Queues {
             Some(queue) => Err(ReplayGap {
                 topic: queue.topic.to_string(),
                 queue_id: queue.queue_id,
-                position: queue.born.unwrap_or_default(),
+                position: queue.born.get().unwrap_or_default(),
                 expected: QueueOffset::ZERO,
                 found: queue.min,
             }),

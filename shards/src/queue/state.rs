@@ -9,7 +9,7 @@
 //! Before: `snapshot`; after: `replay`.
 
 use super::chain::{Chain, Link, Node};
-use super::queues::{Queue, Queues, RunRef};
+use super::queues::{Birth, Queue, Queues, RunRef};
 use crate::topic::Incarnation;
 use crate::types::{LogPosition, Millis, QueueOffset};
 use crate::wire::{BadBytes, Reader, Writer};
@@ -62,12 +62,13 @@ impl Queues {
         let mut read = Reader::new(bytes);
         read.version(FORMAT, "queues")?;
         for _ in 0..read.count(ROW_BYTES_MIN, "queues")? {
-            let queue = decode(&mut read)?;
+            let mut queue = decode(&mut read)?;
+            queue.topic = self.name(&queue.topic, queue.queue_id);
             // What is replayed is not in files yet.
             if let Some(newest) = queue.chain.newest().filter(|newest| newest.segment >= self.replay_from()) {
                 return Err(BadBytes::Value { what: "sealed segment", found: newest.segment.0 });
             }
-            let born = queue.born.expect("just decoded");
+            let born = queue.born.get().expect("just decoded");
             // Deleted and created again between two slices: the later one tells more.
             if let Some(slot) = self.slot(&queue.topic, queue.queue_id) {
                 if self.at(slot.index).incarnation >= queue.incarnation {
@@ -88,7 +89,7 @@ fn encode(queue: &Queue, out: &mut Writer<'_>) {
     out.text(&queue.topic);
     out.u64(queue.incarnation.0);
     out.u32(queue.queue_id);
-    out.u64(queue.born.expect("it has messages").0);
+    out.u64(queue.born.get().expect("it has messages").0);
     out.i64(queue.min.0);
     out.i64(queue.visible.0);
     out.i64(queue.sealed_time.0);
@@ -109,6 +110,9 @@ fn decode(read: &mut Reader<'_>) -> Result<Queue, BadBytes> {
     let min = QueueOffset(read.i64("min offset")?);
     let next = QueueOffset(read.i64("next offset")?);
     let sealed_time = Millis(read.i64("store time")?);
+    if born.0 == u64::MAX {
+        return Err(BadBytes::Value { what: "position of record 0", found: born.0 });
+    }
     if min < QueueOffset::ZERO || next <= QueueOffset::ZERO || min > next {
         return Err(BadBytes::Value { what: "min offset", found: min.0 as u64 });
     }
@@ -124,7 +128,7 @@ fn decode(read: &mut Reader<'_>) -> Result<Queue, BadBytes> {
         topic,
         incarnation,
         queue_id,
-        born: Some(born),
+        born: Birth::at(born),
         min,
         visible: next,
         next,

@@ -46,7 +46,7 @@ impl Queues {
     /// The first visible offset whose store time is not `before`.
     fn partition(&mut self, slot: QueueSlot, before: impl Fn(Millis) -> bool) -> Result<QueueOffset, Miss> {
         let Some(queue) = self.get(slot) else { return Ok(QueueOffset::ZERO) };
-        let (min, visible, born) = (queue.min, queue.visible, queue.born);
+        let (min, visible, born) = (queue.min, queue.visible, queue.born.get());
         if min == visible {
             return Ok(visible);
         }
