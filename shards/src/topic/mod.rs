@@ -12,6 +12,7 @@
 //! durable, and is what clients see.
 
 mod attributes;
+mod by_name;
 mod change;
 mod config;
 mod name;

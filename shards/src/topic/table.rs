@@ -11,9 +11,8 @@
 
 use std::fmt;
 
-use hashbrown::HashMap;
-
 use super::attributes::{Attribute, BadAttributes, alter, parse};
+use super::by_name::ByName;
 use super::change::TopicChange;
 use super::config::{Incarnation, Perm, QUEUES_MAX, TopicConfig, TopicFilterType};
 use super::name::{DLQ_PREFIX, RETRY_PREFIX, TopicName};
@@ -42,9 +41,9 @@ const ATTRIBUTES: &[Attribute] = &[
 #[derive(Clone, Debug)]
 pub struct Topics {
     rules: TopicRules,
-    table: HashMap<String, TopicConfig>,
+    table: ByName,
     /// As the rules made them at start: what equals them is not stored.
-    built_in: HashMap<String, TopicConfig>,
+    built_in: ByName,
     version: DataVersion,
     /// Invariant: above every incarnation that was ever applied.
     next_incarnation: u64,
@@ -77,8 +76,7 @@ pub struct TopicUpdate<'a> {
 impl Topics {
     /// The table of a broker that nobody has used yet.
     pub fn new(rules: TopicRules, now: Millis) -> Topics {
-        let built_in: HashMap<String, TopicConfig> =
-            rules.built_in().into_iter().map(|topic| (topic.name.clone(), topic)).collect();
+        let built_in: ByName = rules.built_in().into_iter().collect();
         Topics { rules, table: built_in.clone(), built_in, version: DataVersion::first(now), next_incarnation: 1 }
     }
 
@@ -100,7 +98,7 @@ impl Topics {
 
     /// In name order, as the pages of GET_ALL_TOPIC_CONFIG are cut. For administration: it sorts.
     pub fn sorted(&self) -> Vec<&TopicConfig> {
-        let mut topics: Vec<&TopicConfig> = self.table.values().collect();
+        let mut topics: Vec<&TopicConfig> = self.table.iter().collect();
         topics.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         topics
     }
@@ -117,7 +115,7 @@ impl Topics {
     /// What makes the topic of a first send, or why there will be none. `None`: it exists by now.
     pub fn create_on_send<'a>(&self, send: FirstSend<'a>, now: Millis) -> Result<Option<TopicChange>, TopicMissing<'a>> {
         let topic = send.topic.as_str();
-        if self.table.contains_key(topic) {
+        if self.table.contains(topic) {
             return Ok(None);
         }
         let missing = |why| TopicMissing { topic, why };
@@ -151,7 +149,7 @@ impl Topics {
 
     /// What makes this topic unless there is one of its name, whatever its settings. Its incarnation is given here.
     pub fn create_if_absent(&self, wanted: TopicConfig, now: Millis) -> Result<Option<TopicChange>, TopicsFull> {
-        if self.table.contains_key(&wanted.name) {
+        if self.table.contains(&wanted.name) {
             return Ok(None);
         }
         self.put_new(wanted, now).map(Some)
@@ -249,7 +247,7 @@ impl Topics {
                 self.next_incarnation = self.next_incarnation.max(topic.incarnation.0.saturating_add(1));
                 match self.table.get(&topic.name) {
                     Some(newer) if newer.incarnation > topic.incarnation => None,
-                    _ => self.table.insert(topic.name.clone(), topic),
+                    _ => self.table.insert(topic),
                 }
             }
             TopicChange::Deleted { name, incarnation, .. } => match self.table.get(&name) {
@@ -292,7 +290,7 @@ impl Topics {
             if topic.incarnation.0 >= topics.next_incarnation {
                 return Err(BadBytes::Value { what: "topic incarnation given out", found: topic.incarnation.0 });
             }
-            topics.table.insert(topic.name.clone(), topic);
+            topics.table.insert(topic);
         }
         read.finish()?;
         Ok(topics)
