@@ -6,13 +6,14 @@
 //!
 //! - `handle`: the request codes, and what of them is not about brokers; start reading here
 //! - `broker_requests`: what brokers send, decoded and answered
-//! - `routes`: the tables; `registration` and `topics` change them, `topic_route` reads one topic for a client
+//! - `routes`: the tables, with `broker_queues` in them; `registration` and `topics` change them, `topic_route` reads one topic for a client
 //! - `body`, `mapping`: what a registration carries
 //! - `bodies`: what answers carry
 //! - `kv`, `properties`: the settings that requests can change
 
 mod bodies;
 mod body;
+mod broker_queues;
 mod broker_requests;
 #[cfg(test)]
 mod golden;

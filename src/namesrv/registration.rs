@@ -241,6 +241,7 @@ impl Routes {
         for topic in self.topics_of(name) {
             self.remove_queues(&topic, name);
         }
+        self.forget_name(name);
     }
 
     fn delete_missing(&mut self, name: &str, table: &TopicTable) {

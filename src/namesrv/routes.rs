@@ -13,14 +13,16 @@
 //! `topics`, the answer to a client in `topic_route`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use ringmq_shards::data_version::DataVersion;
 use ringmq_shards::types::Millis;
 
 use super::ConnectionId;
+use super::broker_queues::BrokerQueues;
 use super::mapping::QueueMapping;
 
-/// Pairs of topic and broker, about 200 bytes each: 200 MiB when full, and a hundred brokers with ten thousand topics.
+/// Pairs of topic and broker, about 150 bytes each: 150 MiB when full, and a hundred brokers with ten thousand topics.
 pub const QUEUE_DATAS_MAX: usize = 1_000_000;
 pub const BROKERS_MAX: usize = 4096;
 pub const CLUSTERS_MAX: usize = 1024;
@@ -42,7 +44,9 @@ pub mod perm {
 #[derive(Default)]
 pub struct Routes {
     /// topic → broker name → queues there.
-    pub(super) topics: BTreeMap<String, BTreeMap<String, QueueData>>,
+    pub(super) topics: BTreeMap<Box<str>, BrokerQueues>,
+    /// Broker names as `topics` has them: each once, however many topics a broker has.
+    names: BTreeSet<Rc<str>>,
     /// topic → broker name → mapping of a static topic.
     pub(super) mappings: BTreeMap<String, BTreeMap<String, QueueMapping>>,
     pub(super) brokers: BTreeMap<String, BrokerData>,
@@ -120,14 +124,15 @@ impl Routes {
 
     /// Invariant kept here and in `remove_queues`: no empty topic, and the count fits.
     pub(super) fn put_queues(&mut self, topic: &str, broker: &str, queues: QueueData) {
+        let name = self.shared_name(broker);
         let brokers = match self.topics.get_mut(topic) {
             Some(brokers) => brokers,
-            None => self.topics.entry(topic.to_string()).or_default(),
+            None => self.topics.entry(topic.into()).or_default(),
         };
         match brokers.get_mut(broker) {
             Some(known) => *known = queues,
             None => {
-                brokers.insert(broker.to_string(), queues);
+                brokers.insert(name, queues);
                 self.queue_datas += 1;
                 assert!(self.queue_datas <= QUEUE_DATAS_MAX);
             }
@@ -136,7 +141,7 @@ impl Routes {
 
     pub(super) fn remove_queues(&mut self, topic: &str, broker: &str) {
         let Some(brokers) = self.topics.get_mut(topic) else { return };
-        if brokers.remove(broker).is_some() {
+        if brokers.remove(broker) {
             self.queue_datas -= 1;
         }
         if let Some(mappings) = self.mappings.get_mut(topic) {
@@ -156,8 +161,22 @@ impl Routes {
     }
 
     pub(super) fn topics_of(&self, broker: &str) -> Vec<String> {
-        let with = self.topics.iter().filter(|(_, brokers)| brokers.contains_key(broker));
-        with.map(|(topic, _)| topic.clone()).collect()
+        let with = self.topics.iter().filter(|(_, brokers)| brokers.get(broker).is_some());
+        with.map(|(topic, _)| topic.to_string()).collect()
+    }
+
+    fn shared_name(&mut self, broker: &str) -> Rc<str> {
+        if let Some(name) = self.names.get(broker) {
+            return Rc::clone(name);
+        }
+        let name: Rc<str> = broker.into();
+        self.names.insert(Rc::clone(&name));
+        name
+    }
+
+    /// The broker has no topics any more.
+    pub(super) fn forget_name(&mut self, broker: &str) {
+        self.names.remove(broker);
     }
 }
 

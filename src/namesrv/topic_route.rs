@@ -30,7 +30,8 @@ pub struct TopicRoute {
 impl Routes {
     /// None when nobody has the topic.
     pub fn route(&self, topic: &str, support_acting_master: bool) -> Option<TopicRoute> {
-        let queues = self.topics.get(topic)?.clone();
+        let queues: BTreeMap<String, QueueData> =
+            self.topics.get(topic)?.iter().map(|(broker, queues)| (broker.to_string(), *queues)).collect();
         let named = queues.keys().filter_map(|name| self.brokers.get_key_value(name));
         let brokers: BTreeMap<String, BrokerData> = named.map(|(name, data)| (name.clone(), data.clone())).collect();
         if brokers.is_empty() {

@@ -5,8 +5,7 @@
 //!
 //! Before: `handle`; after: the tables in `routes`.
 
-use std::collections::BTreeMap;
-
+use super::broker_queues::BrokerQueues;
 use super::routes::{NAME_BYTES_MAX, QUEUE_DATAS_MAX, QueueData, Routes, perm};
 
 /// Bits of `topicSysFlag`.
@@ -61,15 +60,13 @@ impl Routes {
     }
 
     pub fn topic_names(&self) -> impl Iterator<Item = &str> {
-        self.topics.keys().map(String::as_str)
+        self.topics.keys().map(|topic| &**topic)
     }
 
     pub fn topics_of_cluster(&self, cluster: &str) -> impl Iterator<Item = &str> {
         let names = self.clusters.get(cluster);
-        let here = move |brokers: &BTreeMap<String, QueueData>| {
-            names.is_some_and(|names| names.iter().any(|name| brokers.contains_key(name)))
-        };
-        self.topics.iter().filter(move |(_, brokers)| here(brokers)).map(|(topic, _)| topic.as_str())
+        let here = move |brokers: &BrokerQueues| names.is_some_and(|names| names.iter().any(|name| brokers.get(name).is_some()));
+        self.topics.iter().filter(move |(_, brokers)| here(brokers)).map(|(topic, _)| &**topic)
     }
 
     /// By the flags on the first broker of each topic.
@@ -83,9 +80,8 @@ impl Routes {
                 UnitTopics::WithUnitSubscriptionNotUnit => unit_sub && !unit,
             }
         };
-        let first_flag =
-            |brokers: &BTreeMap<String, QueueData>| brokers.values().next().map_or(0, |queues| queues.topic_sys_flag);
-        self.topics.iter().filter(move |(_, brokers)| wanted(first_flag(brokers))).map(|(topic, _)| topic.as_str())
+        let first_flag = |brokers: &BrokerQueues| brokers.iter().next().map_or(0, |(_, queues)| queues.topic_sys_flag);
+        self.topics.iter().filter(move |(_, brokers)| wanted(first_flag(brokers))).map(|(topic, _)| &**topic)
     }
 
     /// Names that are reserved: topics of the same name exist on every broker. With the address of a broker that knows
