@@ -65,6 +65,7 @@ impl Queues {
         let step = Step::Build(Box::new(Build::new(&index)));
         self.sealing = Some(Sealing { index, step });
         self.sequence += 1;
+        self.spare.rotated();
     }
 
     /// The segment whose file is to be made.

@@ -91,10 +91,13 @@ impl SegmentIndex {
     }
 }
 
-/// Emptied vectors for the next segment's index.
+/// Emptied vectors for the next segment's index. What a whole segment had no use for is given up: a time in which very many
+/// queues were written would otherwise cost memory for ever.
 #[derive(Debug)]
 pub(super) struct Spare {
     entries: Vec<Vec<Packed>>,
+    /// The fewest that were left since the last `rotated`.
+    entries_unused: usize,
     key_chunks: Vec<Vec<KeyEntry>>,
     bytes: usize,
     bytes_max: usize,
@@ -102,12 +105,13 @@ pub(super) struct Spare {
 
 impl Spare {
     pub fn new(bytes_max: usize) -> Spare {
-        Spare { entries: Vec::new(), key_chunks: Vec::new(), bytes: 0, bytes_max }
+        Spare { entries: Vec::new(), entries_unused: 0, key_chunks: Vec::new(), bytes: 0, bytes_max }
     }
 
     pub fn entries(&mut self) -> Vec<Packed> {
         let taken = self.entries.pop().unwrap_or_default();
         self.bytes -= taken.capacity() * size_of::<Packed>();
+        self.entries_unused = self.entries_unused.min(self.entries.len());
         taken
     }
 
@@ -118,6 +122,14 @@ impl Spare {
             self.bytes += bytes;
             self.entries.push(emptied);
         }
+    }
+
+    /// A segment has ended.
+    pub fn rotated(&mut self) {
+        let unused: usize = self.entries.drain(..self.entries_unused).map(|unused| unused.capacity()).sum();
+        self.bytes -= unused * size_of::<Packed>();
+        self.entries.shrink_to(2 * self.entries.len());
+        self.entries_unused = self.entries.len();
     }
 
     fn key_chunk(&mut self) -> Vec<KeyEntry> {
