@@ -1,8 +1,8 @@
 //! Memory for the blocks that the tail cache keeps: cut one after the other out of slabs of 2 MiB, which are used again.
 //!
 //! The general allocator is bad at this: a block of 4 KiB, aligned to 4 KiB, takes 8 KiB of it (its header needs a place
-//! before the block), and small allocations settle in what a large block leaves behind, so that the next one comes from fresh
-//! pages, and each of them is a page fault that clears it. Blocks are given up in about the order in which they were made, so
+//! before the block), and small allocations may settle in what a large block leaves behind, so that the next one comes from
+//! fresh pages, and each of them is a page fault that clears it. Blocks are given up in about the order in which they were made, so
 //! a slab becomes free as a whole.
 //!
 //! Always true: a slab that is cut again has no buffer left. Lives on one core.
