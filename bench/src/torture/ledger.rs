@@ -14,7 +14,9 @@ use std::ops::Range;
 use ringmq::remoting::request::send::SendResponse;
 use ringmq::remoting::{Header, message};
 
+use super::begins::Begins;
 use crate::connection::Connection;
+use crate::drive::target;
 use crate::setup;
 
 const HEAD_BYTES: usize = 16;
@@ -53,6 +55,7 @@ struct Counts {
     refused: u64,
     read: u64,
     lost: u64,
+    deleted: u64,
     moved: u64,
     wrong_bytes: u64,
     duplicates: u64,
@@ -67,6 +70,7 @@ pub struct Ledger {
     seed: u64,
     sent: Vec<Vec<Sent>>,
     queues: Vec<Queue>,
+    begins: Begins,
     counts: Counts,
     shown: u64,
     scratch: Vec<u8>,
@@ -79,6 +83,7 @@ impl Ledger {
             seed,
             sent: (0..connections).map(|_| Vec::new()).collect(),
             queues: (0..queues).map(|_| queue()).collect(),
+            begins: Begins::new(queues as usize),
             counts: Counts::default(),
             shown: 0,
             scratch: Vec::new(),
@@ -176,6 +181,26 @@ impl Ledger {
         Ok(())
     }
 
+    /// Where queues begin by now; `may_delete`: the disk was full enough since the last look, or the test allows it.
+    pub fn check_begins(&mut self, control: &mut Connection, topic: &str, may_delete: bool) -> Result<(), String> {
+        for index in 0..self.queues.len() {
+            let begin = target::min_offset(control, topic, index as u32)?;
+            let end = setup::max_offset(control, topic, index as u32)?;
+            self.begins(index, begin, end, may_delete);
+        }
+        Ok(())
+    }
+
+    fn begins(&mut self, queue: usize, begin: i64, end: i64, may_delete: bool) {
+        if let Err(what) = self.begins.moved(queue, begin, end, may_delete) {
+            self.violation(what);
+        }
+    }
+
+    pub fn begin(&self, queue: u32) -> i64 {
+        self.begins.begin(queue as usize)
+    }
+
     pub fn unreadable(&mut self, what: String) {
         self.counts.unreadable += 1;
         self.violation(what);
@@ -250,8 +275,14 @@ impl Ledger {
         let mut lost = Vec::new();
         for (connection, sent) in self.sent.iter().enumerate() {
             for (number, sent) in sent.iter().enumerate() {
-                if let (Fate::Acknowledged { offset }, false) = (sent.fate, sent.found) {
-                    lost.push(format!("lost: message {connection}/{number} of queue {} at {offset}", sent.queue));
+                match (sent.fate, sent.found) {
+                    (Fate::Acknowledged { offset }, false) if self.begins.is_deleted(usize::from(sent.queue), offset) => {
+                        self.counts.deleted += 1;
+                    }
+                    (Fate::Acknowledged { offset }, false) => {
+                        lost.push(format!("lost: message {connection}/{number} of queue {} at {offset}", sent.queue));
+                    }
+                    (Fate::Acknowledged { .. }, true) | (Fate::Unanswered | Fate::Refused, _) => {}
                 }
             }
         }
@@ -271,6 +302,7 @@ impl Ledger {
             ("acknowledged", counts.acknowledged),
             ("refused", counts.refused),
             ("read at the end", counts.read),
+            ("deleted by retention", counts.deleted),
             ("lost", counts.lost),
             ("at another place", counts.moved),
             ("wrong bytes", counts.wrong_bytes),
@@ -329,5 +361,54 @@ impl Random {
 
     pub fn range(&mut self, range: Range<u64>) -> u64 {
         range.start + self.below(range.end - range.start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ledger with four acknowledged messages in one queue, of which the last two are found at the end.
+    fn ledger_after(moves: &[(i64, bool)]) -> Ledger {
+        let mut ledger = Ledger::new(1, 1, 1);
+        for offset in 0..4 {
+            ledger.sent[0].push(Sent { queue: 0, fate: Fate::Acknowledged { offset }, found: offset >= 2 });
+        }
+        for (begin, may_delete) in moves {
+            ledger.begins(0, *begin, 4, *may_delete);
+        }
+        ledger.finish();
+        ledger
+    }
+
+    #[track_caller]
+    fn check(moves: &[(i64, bool)], deleted: u64, lost: u64, violations: u64) {
+        let ledger = ledger_after(moves);
+        assert_eq!((ledger.counts.deleted, ledger.counts.lost, ledger.violations()), (deleted, lost, violations));
+    }
+
+    #[test]
+    fn what_a_full_disk_took_is_reported_apart() {
+        check(&[(0, true), (2, true)], 2, 0, 0);
+        check(&[(1, true), (1, false), (2, true)], 2, 0, 0);
+    }
+
+    #[test]
+    fn a_begin_that_moved_while_the_disk_was_not_full_is_a_loss() {
+        check(&[(2, false)], 0, 2, 3);
+        // Nor does a later deletion that was allowed excuse it.
+        check(&[(1, false), (2, true)], 0, 2, 3);
+    }
+
+    #[test]
+    fn a_deletion_excuses_only_what_stood_before_the_begin() {
+        check(&[(1, true)], 1, 1, 1);
+        check(&[], 0, 2, 2);
+    }
+
+    #[test]
+    fn a_begin_goes_neither_back_nor_behind_the_end() {
+        check(&[(2, true), (1, true)], 2, 0, 1);
+        check(&[(5, true)], 0, 2, 3);
     }
 }

@@ -7,12 +7,16 @@
 //! - Of one connection and queue, messages stand in the order in which they were sent, though many were under way.
 //! - Offsets have no gaps, and nothing is read that was not sent.
 //! - A consumer offset whose commit was answered is there after the restart, or a later one that was under way.
+//! - Of a queue's begin nothing is missing, unless the disk was so full that the broker must delete its oldest segments:
+//!   what was deleted then is reported apart.
 //!
 //! Every fifth start is killed within its first 60 ms: recovery must stand being killed too.
 //!
 //! - `ledger`: what was sent and answered, and the comparison with what is read
+//! - `begins`: where queues begin by now, and whether that was allowed
 //! - `node`: the process under torture
 
+mod begins;
 mod ledger;
 mod node;
 
@@ -22,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use crate::connection::{Connection, wait};
 use crate::setup::{self, FOUND};
+use begins::DiskWatch;
 use ledger::{Ledger, Random};
 use node::Node;
 
@@ -47,6 +52,12 @@ pub struct Torture {
     queues: u32,
     #[arg(long, default_value_t = 2)]
     shards: u16,
+    /// Over so many percent the broker deletes its oldest segments, and may (diskSpaceCleanForciblyRatio)
+    #[arg(long, default_value_t = 85, value_parser = clap::value_parser!(u8).range(30..=97))]
+    clean_forcibly: u8,
+    /// Segments may be deleted at any time, whatever the disk says
+    #[arg(long)]
+    allow_retention: bool,
 }
 
 const TOPIC: &str = "Torture";
@@ -59,17 +70,22 @@ const PULL_COUNT: i32 = 256;
 pub fn run(args: &Torture) -> Result<bool, String> {
     let mut random = Random::new(args.seed);
     let mut ledger = Ledger::new(args.seed, args.connections, args.queues);
-    let mut node = Node::new(&args.node, &args.data, args.shards)?;
+    let mut node = Node::new(&args.node, &args.data, args.shards, args.clean_forcibly)?;
+    let mut disk = DiskWatch::new(&args.data, args.clean_forcibly)?;
+    if let Some(warning) = disk.warning() {
+        println!("   {warning}");
+    }
     let mut restarts = Vec::new();
     let mut kills_at_start = 0;
     for round in 0..=args.rounds {
         if round > 0 && random.below(5) == 0 {
             node.start()?;
+            disk.look_now()?;
             std::thread::sleep(Duration::from_millis(random.range(KILL_START_AFTER_MS)));
             node.kill();
             kills_at_start += 1;
         }
-        let ready = node.start_and_wait()?;
+        let ready = node.start_and_wait(&mut || disk.look())?;
         if round > 0 {
             restarts.push(ready);
         }
@@ -80,18 +96,19 @@ pub fn run(args: &Torture) -> Result<bool, String> {
             setup::create_group(&mut control, setup::GROUP)?;
         }
         ledger.check_restart(&mut control, TOPIC)?;
+        check_begins(args, &mut control, &mut ledger, &mut disk)?;
         if round == args.rounds {
             break;
         }
         let moment = Instant::now() + Duration::from_millis(random.range(KILL_AFTER_MS));
         let before = ledger.acknowledged();
-        load(args, &mut node, control, &mut ledger, &mut random, moment)?;
+        load(args, &mut node, control, &mut ledger, &mut random, &mut disk, moment)?;
         print!("\r   round {}/{}: {} more acknowledged, ", round + 1, args.rounds, ledger.acknowledged() - before);
         print!("ready in {} ms, {} violations   ", ready.as_millis(), ledger.violations());
         _ = std::io::stdout().flush();
     }
     println!();
-    read_all(&node, &mut ledger)?;
+    read_all(args, &node, &mut ledger, &mut disk)?;
     node.kill();
     ledger.finish();
     restarts.sort();
@@ -115,6 +132,7 @@ fn load(
     mut control: Connection,
     ledger: &mut Ledger,
     random: &mut Random,
+    disk: &mut DiskWatch,
     moment: Instant,
 ) -> Result<(), String> {
     let mut connections = (0..args.connections).map(|_| open(node)).collect::<Result<Vec<_>, _>>()?;
@@ -126,6 +144,7 @@ fn load(
         false => format!("the node closed a connection: {error}\n{}", node.said()),
     };
     while Instant::now() < moment {
+        disk.look()?;
         for (index, connection) in connections.iter_mut().enumerate() {
             while under_way[index] < args.in_flight {
                 ledger.send(index, TOPIC, random, &mut connection.out);
@@ -157,14 +176,27 @@ fn load(
     Ok(())
 }
 
-fn read_all(node: &Node, ledger: &mut Ledger) -> Result<(), String> {
+/// The disk is looked at until right before the question, so whatever the answer tells of was seen.
+fn check_begins(args: &Torture, control: &mut Connection, ledger: &mut Ledger, disk: &mut DiskWatch) -> Result<(), String> {
+    let may_delete = disk.was_over()? || args.allow_retention;
+    ledger.check_begins(control, TOPIC, may_delete)
+}
+
+fn read_all(args: &Torture, node: &Node, ledger: &mut Ledger, disk: &mut DiskWatch) -> Result<(), String> {
     let mut connection = open(node)?;
     for queue in 0..ledger.queues() {
         let end = setup::max_offset(&mut connection, TOPIC, queue)?;
-        let mut offset = 0;
+        let mut offset = ledger.begin(queue);
         while offset < end {
+            disk.look()?;
             let answer = setup::pull(&mut connection, TOPIC, queue, offset, PULL_COUNT)?;
             if answer.code != FOUND {
+                // The broker may have deleted a segment while we read.
+                check_begins(args, &mut connection, ledger, disk)?;
+                if ledger.begin(queue) > offset {
+                    offset = ledger.begin(queue);
+                    continue;
+                }
                 let what = format!("queue {queue} at {offset} of {end}: code {}, {}", answer.code, answer.remark);
                 ledger.unreadable(what);
                 break;

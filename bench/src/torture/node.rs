@@ -18,6 +18,7 @@ pub struct Node {
     data: PathBuf,
     output: PathBuf,
     shards: u16,
+    clean_forcibly: u8,
     namesrv_port: u16,
     broker_port: u16,
     address: String,
@@ -25,7 +26,7 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn new(program: &Path, data: &Path, shards: u16) -> Result<Node, String> {
+    pub fn new(program: &Path, data: &Path, shards: u16, clean_forcibly: u8) -> Result<Node, String> {
         std::fs::create_dir_all(data).map_err(|error| format!("{}: {error}", data.display()))?;
         let (namesrv_port, broker_port) = free_ports()?;
         Ok(Node {
@@ -33,6 +34,7 @@ impl Node {
             data: data.to_path_buf(),
             output: data.with_extension("out"),
             shards,
+            clean_forcibly,
             namesrv_port,
             broker_port,
             address: format!("127.0.0.1:{broker_port}"),
@@ -54,16 +56,21 @@ impl Node {
         command.args(["--shards", &self.shards.to_string(), "--set", "bindAddress=127.0.0.1"]);
         // Small segments, so that kills fall on their ends too.
         command.args(["--set", "mappedFileSizeCommitLog=67108864"]);
+        let ratio = |name, percent| format!("{name}={percent}");
+        // The lower one must not be above it.
+        command.args(["--set", &ratio("diskSpaceCleanForciblyRatio", self.clean_forcibly)]);
+        command.args(["--set", &ratio("diskMaxUsedSpaceRatio", self.clean_forcibly.min(75))]);
         command.stdin(Stdio::null()).stderr(output.try_clone().map_err(failed)?).stdout(output);
         self.child = Some(command.spawn().map_err(failed)?);
         Ok(())
     }
 
-    /// How long it took from the start of the process until it answered a request.
-    pub fn start_and_wait(&mut self) -> Result<Duration, String> {
+    /// How long it took from the start of the process until it answered a request; `meanwhile` is called all the time.
+    pub fn start_and_wait(&mut self, meanwhile: &mut dyn FnMut() -> Result<(), String>) -> Result<Duration, String> {
         let begun = Instant::now();
         self.start()?;
         loop {
+            meanwhile()?;
             if self.has_ended() {
                 return Err(format!("the node ended before it was ready\n{}", self.said()));
             }
