@@ -113,17 +113,20 @@ pub fn run(args: &Consume) -> Result<(), String> {
     let reading = args.read.reading(ROLE, tail, args.count.unwrap_or(u64::MAX));
     let mut collector = Collector::new(stage.clock, &[(ROLE, span, parts.len())], events);
     let clock = stage.clock;
-    let crew = run::consume(&stage, 0, span, &args.threads.core_list()?, &reading, parts, |_, _| Age { clock })?;
+    let crew = run::consume(&stage, 0, span, &args.threads.core_list()?, &reading, parts, |_, _| Age { clock, record_bytes: 0 })?;
     let mut output = args.show.output();
     collector.run_until_done(&[0], &mut output)?;
-    crew.join();
+    let record_bytes: u64 = crew.join().iter().map(|age| age.record_bytes).sum();
     let results = collector.results();
     let watched = watch.end(0.0);
     output.finish();
     output.table(&summary::of(&results));
     output.table(&format!(
-        "{} messages read in {:.2} s, {:.0} messages/s",
-        results[0].messages, results[0].seconds, results[0].messages_per_second
+        "{} messages read in {:.2} s, {:.0} messages/s, {:.0} MiB/s of records",
+        results[0].messages,
+        results[0].seconds,
+        results[0].messages_per_second,
+        record_bytes as f64 / 1048576.0 / results[0].seconds
     ));
     output.table(&watched.verdict.to_string());
     if let Some(file) = &args.show.json {
@@ -189,10 +192,13 @@ pub fn deal(
 /// How old messages are when they come, to the millisecond, and how long pulls take.
 pub struct Age {
     pub clock: Clock,
+    /// Of records as they are stored and sent: their bodies and all that is around them.
+    pub record_bytes: u64,
 }
 
 impl Sink for Age {
     fn record(&mut self, _queue: usize, record: &Record<'_>, now: u64, recorder: &mut Recorder) -> bool {
+        self.record_bytes += record.bytes().len() as u64;
         let wall = self.clock.wall(now);
         // A message from before the run waited for the run, which says nothing about the broker.
         for (metric, since) in [(BORN, record.born_timestamp()), (STORED, record.store_timestamp().0)] {

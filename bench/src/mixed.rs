@@ -96,7 +96,8 @@ fn run(command: &'static str, args: &EndToEnd, cold: u32, config: Value) -> Resu
     let (tail, cold_reading): (Reading, Reading) = (reading(TAIL, true), reading(COLD, false));
     let mut collector = Collector::new(clock, &roles, events);
     let delivering = run::consume(&stage, 1, roles[1].1, &cores, &tail, tail_parts, |_, _| Delivered { clock, run_id })?;
-    let cold_crew = run::consume(&stage, 2, span_of_reader(load), &cores, &cold_reading, cold_parts, |_, _| Age { clock })?;
+    let cold_crew =
+        run::consume(&stage, 2, span_of_reader(load), &cores, &cold_reading, cold_parts, |_, _| Age { clock, record_bytes: 0 })?;
     let body = load.message.body;
     let producing =
         run::produce(&stage, 0, load, &target, lines, |thread| Due { run_id, bodies: Bodies::new(body, thread as u64) })?;
