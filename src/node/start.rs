@@ -39,14 +39,17 @@ use crate::net::listener;
 use crate::remoting::message::id::UniqueKeys;
 
 /// The parts of the memory budget, in percent; the rest is for what is not counted.
-const TAIL_PERCENT: u64 = 50;
+const TAIL_PERCENT: u64 = 45;
 /// More must be asked for: memory that is used again soon is warm, and a core that always takes fresh pages spends a third
 /// of its time on them (docs/performance.md).
 const TAIL_BYTES_AUTO: usize = 256 << 20;
+/// What readers that are behind share: more keeps readers together that are further apart, and costs the processor's cache.
+const COLD_PERCENT: u64 = 5;
+const COLD_BYTES_AUTO: usize = 32 << 20;
 const INDEX_PERCENT: u64 = 20;
 const PAGES_PERCENT: u64 = 5;
 const NET_PERCENT: u64 = 20;
-const _: () = assert!(TAIL_PERCENT + 2 * INDEX_PERCENT / 2 + PAGES_PERCENT + NET_PERCENT <= 95);
+const _: () = assert!(TAIL_PERCENT + COLD_PERCENT + 2 * INDEX_PERCENT / 2 + PAGES_PERCENT + NET_PERCENT <= 95);
 
 /// What lies in a record besides its body: head, topic, properties.
 const RECORD_OVERHEAD_BYTES: usize = 64 * 1024;
@@ -248,6 +251,10 @@ fn shard_options(id: ShardId, options: &NodeOptions, store: StoreMeta, placement
         tail_bytes_max: match settings.tail_cache_bytes {
             Some(bytes) => part(TAIL_PERCENT).min(usize::try_from(bytes).unwrap_or(usize::MAX)),
             None => part(TAIL_PERCENT).min(TAIL_BYTES_AUTO),
+        },
+        cold_bytes_max: match settings.cold_cache_bytes {
+            Some(bytes) => part(COLD_PERCENT).min(usize::try_from(bytes).unwrap_or(usize::MAX)),
+            None => part(COLD_PERCENT).min(COLD_BYTES_AUTO),
         },
         offsets_max: OFFSETS_MAX,
         pulls_max: PULLS_MAX,

@@ -13,13 +13,15 @@
 //! - `sealed`, `pages`: reading such files by pages; `rebuild`: making a lost one again;
 //! - `lookup`, `time`, `keys`: entries by offset, offsets by time, records by key;
 //! - `retention`: a segment leaves; `replay`, `state`: from the log and the snapshot back into memory;
-//! - `plan`: what a pull must read; `waiters`: pulls that wait; `tail_cache`: blocks that were just written.
+//! - `plan`: what a pull must read; `waiters`: pulls that wait; `tail_cache`: blocks that were just written;
+//!   `extents`, `streams`: what was read from the log lately, and by whom.
 //!
 //! Before: `broker::send`, `broker::pull`; after: `log` (the records), `runtime` (the files).
 
 mod build;
 mod chain;
 mod entry;
+mod extents;
 mod keys;
 mod layout;
 mod lookup;
@@ -34,6 +36,7 @@ mod seal;
 mod sealed;
 mod segment_index;
 mod state;
+mod streams;
 mod tail_cache;
 #[cfg(test)]
 mod tests;
@@ -41,6 +44,7 @@ mod time;
 mod waiters;
 
 pub use entry::{IndexEntry, is_queued, key_hash};
+pub use extents::{Extent, ExtentCache, Look, Next};
 pub use keys::{KeySearch, KeyStep};
 pub use layout::{BadIndex, INDEX_VERSION, IndexHeader, PAGE_BYTES, verify_index};
 pub use lookup::Lookup;

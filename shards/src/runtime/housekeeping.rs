@@ -241,6 +241,7 @@ impl Housekeeping {
             return Ok(false);
         }
         self.live.log.delete_segment(segment).await?;
+        self.live.cold.forget(segment, segment.advance(self.live.log.options.segment_bytes));
         self.live.indexes.remove(&self.live.log.options, segment).await?;
         Ok(true)
     }

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use super::cold::ColdReads;
 use super::commit_log::{CommitLog, LogOwner};
 use super::housekeeping::{Housekeeping, Retention};
 use super::index_files::IndexFiles;
@@ -47,8 +48,15 @@ pub struct LiveShard {
     changed: RefCell<Vec<Visible>>,
     pub(super) pulls: RefCell<Pulls>,
     pub(super) indexes: IndexFiles,
+    pub(super) cold: Rc<ColdReads>,
     /// Its own tasks keep it alive: it holds the shard, and a circle would never be freed.
     housekeeping: RefCell<Weak<Housekeeping>>,
+}
+
+/// What a shard at work may keep.
+pub(super) struct LiveLimits {
+    pub pulls_max: usize,
+    pub cold_bytes_max: usize,
 }
 
 struct Waiting {
@@ -58,15 +66,17 @@ struct Waiting {
 
 impl LiveShard {
     /// Starts the log's tasks and this shard's own. `loaded`: the position of the snapshot, and what it replays from.
-    pub(super) fn start(state: Shard, log: CommitLog, loaded: (LogPosition, LogPosition), pulls_max: usize) -> Rc<LiveShard> {
+    pub(super) fn start(state: Shard, log: CommitLog, loaded: (LogPosition, LogPosition), limits: LiveLimits) -> Rc<LiveShard> {
+        let log = Rc::new(log);
         let live = Rc::new(LiveShard {
             state: RefCell::new(state),
-            log: Rc::new(log),
+            cold: ColdReads::new(log.clone(), limits.cold_bytes_max),
+            log,
             waiting: RefCell::default(),
             observer: RefCell::default(),
             room: Signal::new(),
             changed: RefCell::default(),
-            pulls: RefCell::new(Pulls::new(pulls_max, steady())),
+            pulls: RefCell::new(Pulls::new(limits.pulls_max, steady())),
             indexes: IndexFiles::default(),
             housekeeping: RefCell::default(),
         });

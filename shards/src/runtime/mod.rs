@@ -16,6 +16,7 @@
 mod buffer;
 mod channel;
 mod clock;
+mod cold;
 pub mod commit_log;
 mod file;
 pub mod fs;
@@ -35,6 +36,7 @@ pub mod signals;
 pub mod store_error;
 mod sys;
 mod task;
+mod turns;
 
 #[cfg(feature = "glommio")]
 pub mod glommio;

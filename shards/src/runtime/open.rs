@@ -9,7 +9,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::index_files::{self, index_entry};
-use super::live::LiveShard;
+use super::live::{LiveLimits, LiveShard};
 use super::recover::{self, Recovery, Replayed};
 use super::store_error::StoreError;
 use super::{fs, now};
@@ -36,6 +36,8 @@ pub struct ShardOptions {
     pub groups: GroupRules,
     pub queues: QueueLimits,
     pub tail_bytes_max: usize,
+    /// What is kept of what was read from the disk.
+    pub cold_bytes_max: usize,
     pub offsets_max: usize,
     pub pulls_max: usize,
 }
@@ -93,7 +95,8 @@ pub async fn open(options: ShardOptions) -> Result<(Rc<LiveShard>, Recovery), St
         scratch: Vec::new(),
     };
     let loaded = (restoring.position, restoring.replay_from);
-    Ok((LiveShard::start(shard, opened.log, loaded, options.pulls_max), opened.recovery))
+    let limits = LiveLimits { pulls_max: options.pulls_max, cold_bytes_max: options.cold_bytes_max };
+    Ok((LiveShard::start(shard, opened.log, loaded, limits), opened.recovery))
 }
 
 impl<'o> Restoring<'o> {

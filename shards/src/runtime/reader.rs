@@ -9,17 +9,18 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::cold::HeldExtent;
 use super::commit_log::Piece;
 use super::live::LiveShard;
-use super::{Lane, sleep, spawn, uptime};
+use super::{Lane, should_yield, sleep, spawn, uptime, yield_now};
 use super::{SlotSetter, slot};
 use crate::filter::TagFilter;
 use crate::queue::{Boundary, IndexRead, Plan, PlannedRead, Pull, PullLimits, PullStatus, QueueSlot, TimeSearch, plan};
-use crate::record::Record;
+use crate::record::{BadRecord, Record};
 use crate::types::{LogPosition, Millis, QueueOffset};
 
-/// Reads that lie so near to each other are one.
-const SPAN_BYTES_MAX: u64 = 1 << 20;
+/// So much is copied and checked before it is asked whether others should get their turn; asking reads the clock.
+const SLICE_BYTES: usize = 16 << 10;
 /// How long a pull may be held at most, whatever it asks for.
 pub const HOLD_MILLIS_MAX: i64 = 120_000;
 /// How often held pulls are looked through for those whose time is over.
@@ -91,9 +92,9 @@ pub(super) fn sweep(live: Rc<LiveShard>) {
 impl LiveShard {
     pub async fn pull(&self, request: &PullRequest) -> Result<Pulled, ReadError> {
         let mut reads = Vec::new();
-        let (_, status, (next_begin, min, max)) = self.plan_loaded(request, &mut reads).await?;
-        let (messages, body) = match status {
-            PullStatus::Found => (reads.len() as u32, self.read_all(&reads).await?),
+        let (slot, status, (next_begin, min, max)) = self.plan_loaded(request, &mut reads).await?;
+        let (messages, body) = match (status, slot) {
+            (PullStatus::Found, Some(slot)) => (reads.len() as u32, self.read_all(slot, &reads).await?),
             _ => (0, Vec::new()),
         };
         let waits = is_waiting(status, request.offset);
@@ -165,23 +166,58 @@ impl LiveShard {
     }
 
     /// The bytes of all planned records, in their order.
-    async fn read_all(&self, reads: &[PlannedRead]) -> Result<Vec<u8>, ReadError> {
+    async fn read_all(&self, slot: QueueSlot, reads: &[PlannedRead]) -> Result<Vec<u8>, ReadError> {
         let mut body = Vec::with_capacity(reads.iter().map(|read| read.size as usize).sum());
         let mut rest = reads;
+        let mut held: Option<HeldExtent> = None;
+        let mut yielded = 0;
         while let Some(first) = rest.first() {
             if self.copy_from_tail(first, &mut body) {
                 rest = &rest[1..];
                 continue;
             }
-            let near = rest
-                .iter()
-                .take_while(|read| read.position.0 + u64::from(read.size) <= first.position.0 + SPAN_BYTES_MAX)
-                .count();
+            let held = held.get_or_insert_with(|| {
+                self.cold.seen(slot, first.position);
+                None
+            });
+            if self.copy_shared(first, held, &mut body).await? {
+                rest = &rest[1..];
+                // Between slices those who send get their turn.
+                if body.len() - yielded >= SLICE_BYTES && should_yield() {
+                    // Who does not run keeps no extent from being given up.
+                    *held = None;
+                    yielded = body.len();
+                    yield_now().await;
+                }
+                continue;
+            }
+            *held = None;
+            // What follows in the next extent is perhaps no longer read alone.
+            let end = self.cold.end_of_extent(first.position);
+            let near = rest.iter().take_while(|read| read.position.advance(u64::from(read.size)) <= end).count();
             let (span, after) = rest.split_at(near.max(1));
             self.read_span(span, &mut body).await?;
             rest = after;
         }
         Ok(body)
+    }
+
+    /// Out of what readers of the disk share; false when this read is better made alone.
+    async fn copy_shared(&self, read: &PlannedRead, held: &mut HeldExtent, body: &mut Vec<u8>) -> Result<bool, ReadError> {
+        let settled = self.state.borrow().log.durable();
+        let start = body.len();
+        if !self.cold.append(read.position, read.size as usize, settled, held, body).await? {
+            body.truncate(start);
+            return Ok(false);
+        }
+        if self.verify(read, &body[start..]).is_err() {
+            // Whether the disk says so too is seen by reading it again, alone.
+            self.cold.forget(read.position, read.position.advance(u64::from(read.size)));
+            *held = None;
+            body.truncate(start);
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     fn copy_from_tail(&self, read: &PlannedRead, body: &mut Vec<u8>) -> bool {
@@ -191,19 +227,10 @@ impl LiveShard {
         true
     }
 
+    /// One read for records that lie near to each other, in one segment.
     async fn read_span(&self, span: &[PlannedRead], body: &mut Vec<u8>) -> Result<(), ReadError> {
         let (first, last) = (span[0], span[span.len() - 1]);
         let len = (last.position.0 + u64::from(last.size) - first.position.0) as usize;
-        // A record never leaves its segment; a span of several might.
-        let same_segment = self.log.options.segment_of(first.position) == self.log.options.segment_of(last.position);
-        if !same_segment {
-            for read in span {
-                let piece = self.read_disk(read.position, read.size as usize).await?;
-                self.check(read, piece.bytes())?;
-                body.extend_from_slice(piece.bytes());
-            }
-            return Ok(());
-        }
         let piece = self.read_disk(first.position, len).await?;
         for read in span {
             let start = read.position.since(first.position) as usize;
@@ -215,27 +242,19 @@ impl LiveShard {
     }
 
     async fn read_disk(&self, position: LogPosition, len: usize) -> Result<Piece, ReadError> {
-        self.log.read(position, len).await.map_err(|error| {
-            if error.kind() == std::io::ErrorKind::NotFound {
-                return ReadError::Gone;
-            }
-            let what = format!(
-                "reading {} at position {position} failed: {error}",
-                self.log.path(self.log.options.segment_of(position)).display()
-            );
-            tracing::error!("{what}");
-            ReadError::Disk { what }
-        })
+        self.cold.read_alone(position, len).await
+    }
+
+    fn verify(&self, read: &PlannedRead, bytes: &[u8]) -> Result<(), BadRecord> {
+        let (id, placement) = { (self.state.borrow().id, self.state.borrow().placement) };
+        let physical_offset = placement.physical_offset(id, read.position);
+        let record = Record::parse(bytes)?;
+        record.verify(physical_offset, Some(read.queue_offset))?;
+        record.verify_crc()
     }
 
     fn check(&self, read: &PlannedRead, bytes: &[u8]) -> Result<(), ReadError> {
-        let (id, placement) = { (self.state.borrow().id, self.state.borrow().placement) };
-        let physical_offset = placement.physical_offset(id, read.position);
-        let checked = Record::parse(bytes).and_then(|record| {
-            record.verify(physical_offset, Some(read.queue_offset))?;
-            record.verify_crc()
-        });
-        checked.map_err(|bad| {
+        self.verify(read, bytes).map_err(|bad| {
             let path = self.log.path(self.log.options.segment_of(read.position));
             let what = format!("the record at position {} of {} is damaged: {bad}", read.position, path.display());
             tracing::error!("{what}");

@@ -2,6 +2,7 @@
 //! used) and in simulation under many seeds, each seed twice with equal traces.
 
 mod channels;
+mod cold;
 mod files;
 mod sockets;
 mod tasks;
