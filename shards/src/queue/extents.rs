@@ -138,7 +138,8 @@ impl<W> ExtentCache<W> {
         if extent.end() > settled {
             return Look::Alone;
         }
-        if !self.extents.contains_key(&extent.first) && !(self.is_expected(extent) && self.want(extent)) {
+        let is_known = self.extents.contains_key(&extent.first);
+        if !is_known && (!self.is_expected(extent) || !self.want(extent)) {
             self.miss(extent);
             return Look::Alone;
         }
@@ -298,7 +299,7 @@ impl<W> ExtentCache<W> {
         if !demanded {
             return None;
         }
-        let ahead = held().map(|entry| entry.extent).filter(|held| self.streams.is_in_reach(extent, *held)).last();
+        let ahead = held().map(|entry| entry.extent).rfind(|held| self.streams.is_in_reach(extent, *held));
         if ahead.is_some() {
             return ahead;
         }
