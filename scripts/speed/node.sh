@@ -27,6 +27,8 @@ node() {
   local port
   port=$(free_port)
   broker=127.0.0.1:$port
+  # What an earlier node of this name said is not this one's.
+  rm -f "$work/$name.log"
   taskset -c "$cores" "$bin/ringmq" serve --data "$work/$name" --namesrv-port "$((port - 10))" --broker-port "$port" --cores "$cores" \
     --set brokerIP1=127.0.0.1 "$@" > "$work/$name.log" 2>&1 &
   pid=$!
