@@ -508,7 +508,10 @@ impl<T: Send + Sized> ConnectedReceiver<T> {
                 }
             }
             res => {
-                self.notifier.notify(false);
+                // Nobody waits for room in a queue that had some.
+                if self.state.buffer.buffer.was_full() {
+                    self.notifier.notify(false);
+                }
                 Poll::Ready(res)
             }
         }

@@ -234,6 +234,16 @@ impl<T> Buffer<T> {
         None
     }
 
+    /// Whether the queue was full before the last pop, so that a producer may wait for it. A producer that goes to sleep
+    /// runs the heavy barrier between its push and its last look at the room, so that either it sees the pop or this
+    /// sees the push.
+    pub(crate) fn was_full(&self) -> bool {
+        crate::sys::light_barrier();
+        let popped = self.ccache.head.load(Ordering::Relaxed).wrapping_sub(1);
+        let tail = self.pcache.tail.load(Ordering::Acquire);
+        tail.wrapping_sub(popped) >= self.capacity
+    }
+
     /// Disconnects the consumer, and returns whether it was already
     /// disconnected
     pub(crate) fn disconnect_consumer(&self) -> bool {

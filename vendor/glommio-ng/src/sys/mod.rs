@@ -242,6 +242,7 @@ pub(crate) fn sendmsg_syscall(
 mod dma_buffer;
 mod membarrier;
 pub(crate) use membarrier::initialize_strategy as initialize_membarrier_strategy;
+pub(crate) use membarrier::light as light_barrier;
 pub(crate) mod source;
 pub(crate) mod sysfs;
 mod uring;
