@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use ringmq_shards::runtime::mesh::Crossed;
 use ringmq_shards::shard::{AppendError, Appended};
 use ringmq_shards::types::{LogPosition, ShardId};
 
@@ -23,11 +24,9 @@ use crate::remoting::code::ResponseCode;
 use crate::remoting::message::id::OffsetMessageId;
 use crate::remoting::{Encoding, ResponseWriter};
 
-/// Where a reply goes and what it repeats of the request. Plain data, so that it can cross cores.
+/// Where a reply goes and what it repeats of the request. Stays on the core that holds the connection.
 #[derive(Clone, Debug)]
 pub struct Ticket {
-    /// The core that holds the connection.
-    pub origin: ShardId,
     pub connection: ConnectionNumber,
     pub opaque: i32,
     pub encoding: Encoding,
@@ -65,14 +64,19 @@ impl UniqueKey {
     }
 }
 
-/// What became of a message, as it crosses back to the core of its connection.
+/// Whom to tell what became of a message.
 #[derive(Debug)]
-pub struct Outcome {
-    pub ticket: Ticket,
-    pub result: Result<Stored, AppendError>,
-    /// The vector in which the message crossed, to be used again.
-    pub carrier: Vec<u8>,
+pub enum Waiter {
+    Here(Ticket),
+    /// The message came over the mesh.
+    There {
+        core: ShardId,
+        crossed: Crossed,
+    },
 }
+
+/// What became of a message; plain data, so that it can cross cores.
+pub type Outcome = Result<Stored, AppendError>;
 
 #[derive(Debug)]
 pub struct Stored {
@@ -84,7 +88,8 @@ pub struct Stored {
 
 struct Pending {
     end: LogPosition,
-    outcome: Outcome,
+    waiter: Waiter,
+    stored: Stored,
 }
 
 #[derive(Default)]
@@ -94,11 +99,11 @@ pub struct Acks {
 
 impl Acks {
     /// Keeps the reply to a message that has its place in the log until that place is durable.
-    pub fn wait(&self, ticket: Ticket, appended: Appended, batch: Option<Box<[i64]>>, carrier: Vec<u8>) {
+    pub fn wait(&self, waiter: Waiter, appended: Appended, batch: Option<Box<[i64]>>) {
         let stored = Stored { physical_offset: appended.physical_offset, queue_offset: appended.queue_offset.0, batch };
         let mut pending = self.pending.borrow_mut();
         assert!(pending.back().is_none_or(|last| last.end <= appended.end), "appends come in log order");
-        pending.push_back(Pending { end: appended.end, outcome: Outcome { ticket, result: Ok(stored), carrier } });
+        pending.push_back(Pending { end: appended.end, waiter, stored });
     }
 
     pub fn waiting(&self) -> usize {
@@ -107,42 +112,42 @@ impl Acks {
 
     /// Answers all whose records end at or before `durable`.
     pub fn durable(&self, core: &Rc<Core>, durable: LogPosition) {
-        while let Some(outcome) = self.take_until(durable) {
-            deliver(core, outcome);
+        while let Some(pending) = self.take_until(durable) {
+            deliver(core, pending.waiter, Ok(pending.stored));
         }
     }
 
     /// Answers all with code 14: the log takes nothing more.
     pub fn failed(&self, core: &Rc<Core>, error: &AppendError) {
         while let Some(pending) = { self.pending.borrow_mut().pop_front() } {
-            deliver(core, Outcome { result: Err(error.clone()), ..pending.outcome });
+            deliver(core, pending.waiter, Err(error.clone()));
         }
     }
 
-    fn take_until(&self, durable: LogPosition) -> Option<Outcome> {
+    fn take_until(&self, durable: LogPosition) -> Option<Pending> {
         let mut pending = self.pending.borrow_mut();
         if pending.front()?.end > durable {
             return None;
         }
-        pending.pop_front().map(|pending| pending.outcome)
+        pending.pop_front()
     }
 }
 
 /// Sends the outcome to the core of the connection, or writes the reply when that is here.
-pub fn deliver(core: &Rc<Core>, outcome: Outcome) {
-    let origin = outcome.ticket.origin;
-    if origin == core.id { write_reply(core, outcome) } else { core.mesh.acked(origin, outcome) }
+pub fn deliver(core: &Rc<Core>, waiter: Waiter, outcome: Outcome) {
+    match waiter {
+        Waiter::Here(ticket) => write_reply(core, &ticket, &outcome),
+        Waiter::There { core: origin, crossed } => core.mesh.acked(origin, crossed, outcome),
+    }
 }
 
-pub fn write_reply(core: &Rc<Core>, outcome: Outcome) {
-    core.carriers.give_back(outcome.carrier);
-    let ticket = &outcome.ticket;
-    core.counters.sent(&outcome.result);
+pub fn write_reply(core: &Core, ticket: &Ticket, outcome: &Outcome) {
+    core.counters.sent(outcome);
     if ticket.oneway {
         return;
     }
     let Some(connection) = core.net.connections.get(ticket.connection) else { return };
-    connection.reply(|out| match &outcome.result {
+    connection.reply(|out| match outcome {
         Ok(stored) => write_stored(core, ticket, stored, out),
         Err(error) => write_refusal(ticket.encoding, ticket.opaque, &Refusal::from(error.clone()), out),
     });

@@ -18,9 +18,9 @@ use ringmq_shards::shard::{AppendError, Appended, Change};
 use ringmq_shards::topic::Perm;
 use ringmq_shards::types::ShardId;
 
-use super::ack::{self, Acks, Outcome, Ticket};
+use super::ack::{self, Acks, Ticket, Waiter};
 use super::counters::Counters;
-use super::crossing::{Arrivals, Carriers, Parcel};
+use super::crossing::Arrivals;
 use super::dispatch;
 use super::rates::Rates;
 use super::registrar::Registrar;
@@ -58,7 +58,6 @@ pub struct Core {
     pub rates: RefCell<Rates>,
     pub acks: Acks,
     pub arrivals: Arrivals,
-    pub carriers: Carriers,
     /// Where a message's properties are put together; one message at a time.
     pub scratch: RefCell<Vec<u8>>,
     /// For messages that come without a key of their own.
@@ -120,49 +119,34 @@ impl Core {
     pub fn offer(self: &Rc<Self>, message: &NewMessage<'_>, batch: bool, ticket: Ticket) -> Offered {
         let owner = self.placement.queue(message.topic, message.queue_id, self.id);
         if owner == self.id {
-            let mut offsets = Vec::new();
-            return match self.append_bytes(message, batch, &mut offsets) {
-                Err(AppendError::NoRoom) => Offered::NoRoom,
-                result => {
-                    self.answer(result, offsets, ticket, Vec::new());
-                    Offered::Taken
-                }
-            };
+            return self.append(message, batch, Waiter::Here(ticket));
         }
         if !self.mesh.has_room(owner) {
             return Offered::NoRoom;
         }
-        self.mesh.append(owner, Parcel::pack(&self.carriers, message, batch, ticket));
+        let bytes = message.topic.len() + message.properties.len() + message.body.len();
+        self.mesh.append(owner, ticket, bytes, |parcels, crossed| parcels.pack(crossed, message, batch));
         Offered::Taken
     }
 
-    /// A message from another core; handed back when the log has no room now.
-    pub fn append_parcel(self: &Rc<Self>, parcel: Parcel) -> Option<Parcel> {
+    /// Appends a message to this core's log. The reply is kept until the record is durable, or given at once when there
+    /// is none.
+    pub fn append(self: &Rc<Self>, message: &NewMessage<'_>, batch: bool, waiter: Waiter) -> Offered {
         let mut offsets = Vec::new();
-        match self.append_bytes(&parcel.message(), parcel.batch, &mut offsets) {
-            Err(AppendError::NoRoom) => Some(parcel),
-            result => {
-                let (ticket, carrier) = parcel.unpack();
-                self.answer(result, offsets, ticket, carrier);
-                None
+        match self.append_bytes(message, batch, &mut offsets) {
+            Err(AppendError::NoRoom) => return Offered::NoRoom,
+            Ok(appended) => {
+                let batch = (!offsets.is_empty()).then(|| offsets.into_boxed_slice());
+                self.acks.wait(waiter, appended, batch);
             }
+            Err(error) => ack::deliver(self, waiter, Err(error)),
         }
+        Offered::Taken
     }
 
     fn append_bytes(&self, message: &NewMessage<'_>, batch: bool, offsets: &mut Vec<i64>) -> Result<Appended, AppendError> {
         let now = runtime::now();
         if batch { self.live.append_batch(now, message, offsets) } else { self.live.append(now, message) }
-    }
-
-    /// Keeps the reply until the record is durable, or gives it at once when there is none.
-    fn answer(self: &Rc<Self>, result: Result<Appended, AppendError>, offsets: Vec<i64>, ticket: Ticket, carrier: Vec<u8>) {
-        match result {
-            Ok(appended) => {
-                let batch = (!offsets.is_empty()).then(|| offsets.into_boxed_slice());
-                self.acks.wait(ticket, appended, batch, carrier);
-            }
-            Err(error) => ack::deliver(self, Outcome { ticket, result: Err(error), carrier }),
-        }
     }
 
     pub fn complain(&self, connection: &Connection, bad: &BadFrame) {

@@ -3,10 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use super::ack::Stored;
+use super::ack::Outcome;
 use super::rates::Totals;
 use crate::remoting::code::ResponseCode;
-use ringmq_shards::shard::AppendError;
 
 #[derive(Default)]
 pub struct Counters {
@@ -25,7 +24,7 @@ impl Counters {
         self.bytes_in.set(self.bytes_in.get() + bytes as u64);
     }
 
-    pub fn sent(&self, result: &Result<Stored, AppendError>) {
+    pub fn sent(&self, result: &Outcome) {
         match result {
             Ok(stored) => {
                 let messages = stored.batch.as_ref().map_or(1, |batch| batch.len() as u64);

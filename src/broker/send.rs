@@ -180,7 +180,6 @@ fn append(
         properties: &composed,
     };
     let ticket = Ticket {
-        origin: core.id,
         connection: connection.number,
         opaque: header.opaque,
         encoding: frame.encoding,

@@ -182,7 +182,6 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
         counters: Default::default(),
         acks: Default::default(),
         arrivals: Default::default(),
-        carriers: Default::default(),
         scratch: RefCell::default(),
         unique_keys: RefCell::new(UniqueKeys::new(advertised, std::process::id(), runtime::random() as u32)),
         settings_version: Cell::new(DataVersion::first(runtime::now())),

@@ -4,16 +4,20 @@
 //! data that crosses, is served there against that core's `W`, and its reply crosses back. To ask one's own core is a
 //! direct call.
 //!
+//! What a core has to tell another is gathered in one bundle while its tasks run, and leaves when they have: one value in
+//! the channel and at most one wake of the other core, however many messages it carries. Bundles are used again, by the
+//! core that has emptied them, for the way back.
+//!
 //! Invariants:
-//! - No deadlock: a receiver never awaits a send. What must leave goes into the peer's outbox, which a task of its own
-//!   empties. The outbox cannot grow without bound, since every parcel in it is either one of our own requests (at most
-//!   `OUTSTANDING_MAX` to a peer) or the reply to one of the peer's (who has the same limit): a request reserves its reply.
-//! - Parcels between two cores arrive in the order in which they were put.
+//! - No deadlock: a receiver never awaits a send. What must leave goes into the peer's bundle, which a task of its own
+//!   sends. A bundle cannot grow without bound, since all in it is either one of our own requests (at most
+//!   `OUTSTANDING_MAX` to a peer, and `OUTSTANDING_BYTES_MAX` of messages) or the reply to one of the peer's (who has the
+//!   same limits): a request reserves its reply.
+//! - Appends to one core arrive in the order in which they were put, and so do replies; of one bundle appends come first.
 //! - A peer that is gone drops its asks: `ask` answers `None`.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -21,14 +25,18 @@ use std::rc::Rc;
 use sync_wrapper::SyncWrapper;
 
 use super::{Inlet, Outlet, Receiver, Sender};
-use super::{Lane, spawn};
+use super::{Lane, should_yield, spawn, yield_now};
 use super::{Signal, SlotSetter, slot};
 use crate::types::ShardId;
 
 /// Requests to one peer whose replies have not come back. Held pulls count, so it is generous.
 const OUTSTANDING_MAX: usize = 65_536;
-/// Parcels that fit between two cores before the sender waits.
-const CHANNEL_CAPACITY: usize = 1024;
+/// Bytes of appends to one peer whose acknowledgements have not come back; one that is larger than all that goes alone.
+const OUTSTANDING_BYTES_MAX: usize = 64 << 20;
+/// Bundles that fit between two cores before the sender waits, and gathers more into the next.
+const CHANNEL_CAPACITY: usize = 64;
+/// Empty bundles that are kept for each peer.
+const SPARES_MAX: usize = 8;
 
 /// A question to another core, served against all that the core owns.
 pub trait Request<W>: Send + 'static {
@@ -39,14 +47,20 @@ pub trait Request<W>: Send + 'static {
 
 /// The hot path across cores: what is neither boxed nor awaited.
 pub trait Crossing: 'static {
-    /// A message for a queue of the receiving core.
-    type Append: Send + Sync + 'static;
+    /// Messages for queues of the receiving core, as many as were gathered. Emptied by `appends_arrived`, and used again.
+    type Appends: Default + Send + Sync + 'static;
+    /// What the sending core keeps of a message until its `Acked` comes.
+    type Ticket: 'static;
     /// What became of one.
     type Acked: Send + Sync + 'static;
 
-    fn append_arrived(self: &Rc<Self>, from: ShardId, append: Self::Append);
-    fn acked_arrived(self: &Rc<Self>, acked: Self::Acked);
+    fn appends_arrived(self: &Rc<Self>, from: ShardId, appends: &mut Self::Appends);
+    fn acked_arrived(self: &Rc<Self>, ticket: Self::Ticket, acked: Self::Acked);
 }
+
+/// What the sending core calls a message of its own; comes back with the acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crossed(u32);
 
 type AnswerFuture = Pin<Box<dyn Future<Output = Box<dyn Any + Send>>>>;
 
@@ -62,19 +76,29 @@ impl<W: 'static, R: Request<W>> Ask<W> for R {
     }
 }
 
-/// What crosses between two cores.
-enum Parcel<W: Crossing> {
-    Append(W::Append),
-    Acked(W::Acked),
+/// What crosses between two cores at once.
+struct Bundle<W: Crossing> {
+    appends: W::Appends,
+    acked: Vec<(Crossed, W::Acked)>,
+    letters: Vec<Letter<W>>,
+}
+
+enum Letter<W> {
     Ask { number: u32, ask: SyncWrapper<Box<dyn Ask<W>>> },
     Answer { number: u32, answer: SyncWrapper<Box<dyn Any + Send>> },
+}
+
+impl<W: Crossing> Bundle<W> {
+    fn new() -> Box<Bundle<W>> {
+        Box::new(Bundle { appends: W::Appends::default(), acked: Vec::new(), letters: Vec::new() })
+    }
 }
 
 /// The channel ends of one core, made before any core runs.
 pub struct MeshEnds<W: Crossing> {
     id: ShardId,
     #[expect(clippy::type_complexity, reason = "one pair of ends for each peer")]
-    peers: Vec<Option<(Outlet<Parcel<W>>, Inlet<Parcel<W>>)>>,
+    peers: Vec<Option<(Outlet<Box<Bundle<W>>>, Inlet<Box<Bundle<W>>>)>>,
 }
 
 /// Channels between all pairs of `cores` cores.
@@ -100,36 +124,51 @@ pub struct Mesh<W: Crossing> {
 }
 
 struct Peer<W: Crossing> {
-    outbox: RefCell<VecDeque<Parcel<W>>>,
-    /// Raised when the outbox has something to send.
+    /// What leaves next; `None`: nothing does.
+    gathered: RefCell<Option<Box<Bundle<W>>>>,
+    spares: RefCell<Vec<Box<Bundle<W>>>>,
+    /// Raised when there is something to send.
     filled: Signal,
     /// Raised when a reply makes room for another request.
     room: Signal,
     outstanding: Cell<usize>,
-    asks: RefCell<Asks>,
+    outstanding_bytes: Cell<usize>,
+    asks: RefCell<Numbered<SlotSetter<Box<dyn Any + Send>>>>,
+    appends: RefCell<Numbered<Sent<W::Ticket>>>,
 }
 
-/// Who waits for the peer's answers, by number.
-#[derive(Default)]
-struct Asks {
-    waiting: Vec<Option<SlotSetter<Box<dyn Any + Send>>>>,
+/// A message on its way, and what it counts for.
+struct Sent<T> {
+    ticket: T,
+    bytes: usize,
+}
+
+/// Who waits for the peer's replies, by number.
+struct Numbered<T> {
+    waiting: Vec<Option<T>>,
     free: Vec<u32>,
 }
 
-impl Asks {
-    fn put(&mut self, setter: SlotSetter<Box<dyn Any + Send>>) -> u32 {
+impl<T> Default for Numbered<T> {
+    fn default() -> Self {
+        Numbered { waiting: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Numbered<T> {
+    fn put(&mut self, waiting: T) -> u32 {
         let number = self.free.pop().unwrap_or_else(|| {
             self.waiting.push(None);
             u32::try_from(self.waiting.len() - 1).expect("OUTSTANDING_MAX is far below")
         });
-        self.waiting[number as usize] = Some(setter);
+        self.waiting[number as usize] = Some(waiting);
         number
     }
 
-    fn take(&mut self, number: u32) -> SlotSetter<Box<dyn Any + Send>> {
-        let setter = self.waiting[number as usize].take().expect("an answer comes once");
+    fn take(&mut self, number: u32) -> T {
+        let waiting = self.waiting[number as usize].take().expect("a reply comes once");
         self.free.push(number);
-        setter
+        waiting
     }
 }
 
@@ -167,43 +206,44 @@ impl<W: Crossing> Mesh<W> {
         peer.reserve().await;
         let (setter, waiter) = slot();
         let number = peer.asks.borrow_mut().put(setter);
-        peer.put(Parcel::Ask { number, ask: SyncWrapper::new(Box::new(request)) });
+        peer.put(|bundle| bundle.letters.push(Letter::Ask { number, ask: SyncWrapper::new(Box::new(request)) }));
         let answer = waiter.await?;
         Some(*answer.downcast::<R::Reply>().expect("the answer is of the request's own type"))
     }
 
-    /// Whether an append to `to` can leave now; if not, `room` says when.
+    /// Whether an append to `to` can leave now.
     pub fn has_room(&self, to: ShardId) -> bool {
-        self.peer(to).outstanding.get() < OUTSTANDING_MAX
+        let peer = self.peer(to);
+        peer.outstanding.get() < OUTSTANDING_MAX && peer.outstanding_bytes.get() < OUTSTANDING_BYTES_MAX
     }
 
-    pub async fn room(&self, to: ShardId) {
-        while !self.has_room(to) {
-            self.peer(to).room.wait().await;
-        }
-    }
-
-    /// Sends a message to the core that owns its queue; `Acked` comes back. Ask `has_room` first.
-    pub fn append(&self, to: ShardId, append: W::Append) {
+    /// Sends a message of `bytes` to the core that owns its queue, which `pack` puts among those that leave; its `Acked`
+    /// comes back to the ticket. Ask `has_room` first.
+    pub fn append(&self, to: ShardId, ticket: W::Ticket, bytes: usize, pack: impl FnOnce(&mut W::Appends, Crossed)) {
         let peer = self.peer(to);
         peer.outstanding.set(peer.outstanding.get() + 1);
-        peer.put(Parcel::Append(append));
+        peer.outstanding_bytes.set(peer.outstanding_bytes.get() + bytes);
+        let number = peer.appends.borrow_mut().put(Sent { ticket, bytes });
+        peer.put(|bundle| pack(&mut bundle.appends, Crossed(number)));
     }
 
     /// Tells a core what became of its append. Its room was reserved when the append left.
-    pub fn acked(&self, to: ShardId, acked: W::Acked) {
-        self.peer(to).put(Parcel::Acked(acked));
+    pub fn acked(&self, to: ShardId, crossed: Crossed, acked: W::Acked) {
+        self.peer(to).put(|bundle| bundle.acked.push((crossed, acked)));
     }
 }
 
 impl<W: Crossing> Peer<W> {
     fn new() -> Peer<W> {
         Peer {
-            outbox: RefCell::new(VecDeque::with_capacity(CHANNEL_CAPACITY)),
+            gathered: RefCell::default(),
+            spares: RefCell::default(),
             filled: Signal::new(),
             room: Signal::new(),
             outstanding: Cell::new(0),
+            outstanding_bytes: Cell::new(0),
             asks: RefCell::default(),
+            appends: RefCell::default(),
         }
     }
 
@@ -223,23 +263,38 @@ impl<W: Crossing> Peer<W> {
         }
     }
 
-    fn put(&self, parcel: Parcel<W>) {
-        self.outbox.borrow_mut().push_back(parcel);
-        self.filled.raise();
+    /// The ticket of an append that is acknowledged.
+    fn settle(&self, crossed: Crossed) -> W::Ticket {
+        self.release();
+        let sent = self.appends.borrow_mut().take(crossed.0);
+        self.outstanding_bytes.set(self.outstanding_bytes.get() - sent.bytes);
+        sent.ticket
     }
 
-    fn take(&self) -> Option<Parcel<W>> {
-        self.outbox.borrow_mut().pop_front()
+    fn put(&self, add: impl FnOnce(&mut Bundle<W>)) {
+        let mut gathered = self.gathered.borrow_mut();
+        let first = gathered.is_none();
+        add(gathered.get_or_insert_with(|| self.spares.borrow_mut().pop().unwrap_or_else(Bundle::new)));
+        if first {
+            self.filled.raise();
+        }
+    }
+
+    fn keep(&self, emptied: Box<Bundle<W>>) {
+        let mut spares = self.spares.borrow_mut();
+        if spares.len() < SPARES_MAX {
+            spares.push(emptied);
+        }
     }
 }
 
-/// Empties the outbox of one peer until the peer is gone.
-async fn send_all<W: Crossing>(sender: Sender<Parcel<W>>, peer: &Peer<W>) {
+/// Sends what is gathered for one peer until the peer is gone.
+async fn send_all<W: Crossing>(sender: Sender<Box<Bundle<W>>>, peer: &Peer<W>) {
     loop {
-        while let Some(parcel) = peer.take() {
-            let sent = match sender.try_send(parcel) {
+        while let Some(bundle) = { peer.gathered.borrow_mut().take() } {
+            let sent = match sender.try_send(bundle) {
                 Ok(()) => Ok(()),
-                Err(parcel) => sender.send(parcel).await,
+                Err(bundle) => sender.send(bundle).await,
             };
             if sent.is_err() {
                 return;
@@ -250,33 +305,38 @@ async fn send_all<W: Crossing>(sender: Sender<Parcel<W>>, peer: &Peer<W>) {
 }
 
 /// Serves what one peer sends until it is gone.
-async fn serve_all<W: Crossing>(receiver: Receiver<Parcel<W>>, from: ShardId, core: Rc<W>, mesh_of: fn(&W) -> &Mesh<W>) {
-    while let Some(parcel) = receiver.recv().await {
-        arrived(parcel, from, &core, mesh_of);
+async fn serve_all<W: Crossing>(receiver: Receiver<Box<Bundle<W>>>, from: ShardId, core: Rc<W>, mesh_of: fn(&W) -> &Mesh<W>) {
+    while let Some(mut bundle) = receiver.recv().await {
+        arrived(&mut bundle, from, &core, mesh_of);
+        mesh_of(&core).peer(from).keep(bundle);
+        if should_yield() {
+            yield_now().await;
+        }
     }
     // Nobody answers any more: those who wait learn it.
     mesh_of(&core).peer(from).asks.borrow_mut().waiting.clear();
 }
 
-fn arrived<W: Crossing>(parcel: Parcel<W>, from: ShardId, core: &Rc<W>, mesh_of: fn(&W) -> &Mesh<W>) {
-    match parcel {
-        Parcel::Append(append) => core.append_arrived(from, append),
-        Parcel::Acked(acked) => {
-            mesh_of(core).peer(from).release();
-            core.acked_arrived(acked);
-        }
-        Parcel::Ask { number, ask } => {
-            let core = core.clone();
-            let _detached = spawn(Lane::Mesh, async move {
-                let answer = ask.into_inner().serve(core.clone()).await;
-                mesh_of(&core).peer(from).put(Parcel::Answer { number, answer: SyncWrapper::new(answer) });
-            });
-        }
-        Parcel::Answer { number, answer } => {
-            let peer = mesh_of(core).peer(from);
-            peer.release();
-            let setter = peer.asks.borrow_mut().take(number);
-            setter.set(answer.into_inner());
+fn arrived<W: Crossing>(bundle: &mut Bundle<W>, from: ShardId, core: &Rc<W>, mesh_of: fn(&W) -> &Mesh<W>) {
+    let peer = mesh_of(core).peer(from);
+    core.appends_arrived(from, &mut bundle.appends);
+    for (crossed, acked) in bundle.acked.drain(..) {
+        core.acked_arrived(peer.settle(crossed), acked);
+    }
+    for letter in bundle.letters.drain(..) {
+        match letter {
+            Letter::Ask { number, ask } => {
+                let core = core.clone();
+                let _detached = spawn(Lane::Mesh, async move {
+                    let answer = SyncWrapper::new(ask.into_inner().serve(core.clone()).await);
+                    mesh_of(&core).peer(from).put(|bundle| bundle.letters.push(Letter::Answer { number, answer }));
+                });
+            }
+            Letter::Answer { number, answer } => {
+                peer.release();
+                let setter = peer.asks.borrow_mut().take(number);
+                setter.set(answer.into_inner());
+            }
         }
     }
 }
