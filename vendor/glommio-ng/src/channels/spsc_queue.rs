@@ -4,7 +4,7 @@ use std::{
     marker::PhantomData,
     mem::MaybeUninit,
     sync::{
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{fence, AtomicBool, AtomicUsize, Ordering},
         Arc,
     },
 };
@@ -235,10 +235,9 @@ impl<T> Buffer<T> {
     }
 
     /// Whether the queue was full before the last pop, so that a producer may wait for it. A producer that goes to sleep
-    /// runs the heavy barrier between its push and its last look at the room, so that either it sees the pop or this
-    /// sees the push.
+    /// runs a fence between its push and its last look at the room, so that either it sees the pop or this sees the push.
     pub(crate) fn was_full(&self) -> bool {
-        crate::sys::light_barrier();
+        fence(Ordering::SeqCst);
         let popped = self.ccache.head.load(Ordering::Relaxed).wrapping_sub(1);
         let tail = self.pcache.tail.load(Ordering::Acquire);
         tail.wrapping_sub(popped) >= self.capacity

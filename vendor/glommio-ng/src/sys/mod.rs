@@ -13,7 +13,7 @@ use std::{
     net::{Shutdown, TcpStream},
     os::unix::io::{AsRawFd, FromRawFd, RawFd},
     rc::Rc,
-    sync::{atomic::Ordering, Arc, RwLock},
+    sync::{atomic::{fence, Ordering}, Arc, RwLock},
     task::Waker,
     time::Duration,
 };
@@ -240,9 +240,9 @@ pub(crate) fn sendmsg_syscall(
 }
 
 mod dma_buffer;
+#[allow(dead_code)] // only its registration is used
 mod membarrier;
 pub(crate) use membarrier::initialize_strategy as initialize_membarrier_strategy;
-pub(crate) use membarrier::light as light_barrier;
 pub(crate) mod source;
 pub(crate) mod sysfs;
 mod uring;
@@ -376,11 +376,13 @@ impl SleepNotifier {
     }
 
     pub(crate) fn notify(&self, force: bool) {
-        if self
-            .should_notify
-            .compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
-            || force
+        // Pairs with the fence of a reactor that goes to sleep: either it sees what was published before this call, or
+        // its flag is seen here. Read before it is exchanged, so that those who notify a reactor that is awake do not
+        // take the flag's cache line from each other.
+        fence(Ordering::SeqCst);
+        let sleeps = self.should_notify.load(Ordering::Relaxed)
+            && self.should_notify.compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if sleeps || force
         {
             write_eventfd(self.eventfd_fd());
         }
