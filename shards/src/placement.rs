@@ -45,6 +45,11 @@ impl Placement {
         self.routing
     }
 
+    /// Whether a request may belong to another core than the one that it reached.
+    pub fn crosses(&self) -> bool {
+        self.shards > 1 && self.routing == Routing::Mesh
+    }
+
     /// The shard that owns this queue's records, index, waiters and consumer offsets.
     /// `here` is the shard whose broker was asked; in direct routing it owns all that it is asked for.
     pub fn queue(&self, topic: &str, queue_id: u32, here: ShardId) -> ShardId {

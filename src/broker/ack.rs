@@ -20,6 +20,7 @@ use ringmq_shards::types::{LogPosition, ShardId};
 use super::core::Core;
 use super::response::{Refusal, write_refusal};
 use crate::net::ConnectionNumber;
+use crate::net::reads::ReadNumber;
 use crate::remoting::code::ResponseCode;
 use crate::remoting::message::id::OffsetMessageId;
 use crate::remoting::{Encoding, ResponseWriter};
@@ -28,6 +29,8 @@ use crate::remoting::{Encoding, ResponseWriter};
 #[derive(Clone, Debug)]
 pub struct Ticket {
     pub connection: ConnectionNumber,
+    /// Where several cores answer: what the answer may wait for.
+    pub read: Option<ReadNumber>,
     pub opaque: i32,
     pub encoding: Encoding,
     pub oneway: bool,
@@ -147,10 +150,14 @@ pub fn write_reply(core: &Core, ticket: &Ticket, outcome: &Outcome) {
         return;
     }
     let Some(connection) = core.net.connections.get(ticket.connection) else { return };
-    connection.reply(|out| match outcome {
+    let write = |out: &mut Vec<u8>| match outcome {
         Ok(stored) => write_stored(core, ticket, stored, out),
         Err(error) => write_refusal(ticket.encoding, ticket.opaque, &Refusal::from(error.clone()), out),
-    });
+    };
+    match ticket.read {
+        Some(read) => connection.answer(read, &core.net.holding, write),
+        None => connection.reply(write),
+    }
 }
 
 fn write_stored(core: &Core, ticket: &Ticket, stored: &Stored, out: &mut Vec<u8>) {

@@ -179,8 +179,10 @@ fn append(
         body: frame.body,
         properties: &composed,
     };
+    let read = (core.placement.crosses() && !header.is_oneway()).then(|| connection.expect());
     let ticket = Ticket {
         connection: connection.number,
+        read,
         opaque: header.opaque,
         encoding: frame.encoding,
         oneway: header.is_oneway(),
@@ -189,7 +191,12 @@ fn append(
     };
     match core.offer(&message, request.batch, ticket) {
         Offered::Taken => Flow::Taken,
-        Offered::NoRoom => Flow::Later,
+        Offered::NoRoom => {
+            if let Some(read) = read {
+                connection.forget(read);
+            }
+            Flow::Later
+        }
     }
 }
 

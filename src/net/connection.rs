@@ -23,6 +23,7 @@ use ringmq_shards::types::ShardId;
 use super::budget::{Budget, Grant};
 use super::log_limit::LogLimit;
 use super::read_buffer::ReadBuffer;
+use super::reads::{HELD_BYTES_MAX, HOLD_MAX, Holding, ReadNumber, Reads};
 use super::{Connections, Flow, Service};
 use crate::local::Turn;
 use crate::remoting::{self, BadFrame};
@@ -71,6 +72,11 @@ pub struct Connection {
     calm: Signal,
     holds_buffer: Cell<bool>,
     writing_since: Cell<Option<Duration>>,
+    reads: RefCell<Reads>,
+    /// All that is in `out` waits for more, until then.
+    held_until: Cell<Option<Duration>>,
+    /// It is among those of `Holding`.
+    may_hold: Cell<bool>,
     /// What the service remembers of this connection: the cores where it has joined a group.
     pub joined: RefCell<Vec<ShardId>>,
 }
@@ -96,6 +102,7 @@ pub struct Shared {
     pub idle_max: Duration,
     pub bad_frames: LogLimit,
     pub refused: LogLimit,
+    pub holding: Holding,
 }
 
 impl Shared {
@@ -107,6 +114,7 @@ impl Shared {
             idle_max,
             bad_frames: LogLimit::default(),
             refused: LogLimit::default(),
+            holding: Holding::default(),
         }
     }
 
@@ -153,6 +161,9 @@ impl Connection {
             calm: Signal::new(),
             holds_buffer: Cell::new(false),
             writing_since: Cell::new(None),
+            reads: RefCell::default(),
+            held_until: Cell::new(None),
+            may_hold: Cell::new(false),
             joined: RefCell::default(),
         });
         let writer = connection.clone();
@@ -169,18 +180,69 @@ impl Connection {
 
     /// Appends whole reply frames; they leave when this pass is over.
     pub fn reply(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.put(write);
+        self.let_go();
+    }
+
+    /// Counts a request whose answer `answer` will give.
+    pub fn expect(&self) -> ReadNumber {
+        self.reads.borrow_mut().expect(self.last_read.get())
+    }
+
+    /// It is not to be answered after all.
+    pub fn forget(&self, read: ReadNumber) {
+        if self.reads.borrow_mut().answered(read).is_none() {
+            self.let_go();
+        }
+    }
+
+    /// As `reply`, but waits for the answers to what came with the same read: see `net::reads`.
+    pub fn answer(self: &Rc<Self>, read: ReadNumber, holding: &Holding, write: impl FnOnce(&mut Vec<u8>)) {
+        let is_first = self.out.borrow().bytes.is_empty();
+        self.put(write);
+        let arrived = self.reads.borrow_mut().answered(read);
+        match arrived {
+            Some(arrived) if self.is_open() && self.out.borrow().bytes.len() <= HELD_BYTES_MAX => {
+                if is_first {
+                    let now = runtime::uptime();
+                    self.held_until.set(Some(now + now.saturating_sub(arrived).min(HOLD_MAX)));
+                }
+                if !self.may_hold.replace(true) {
+                    holding.add(self.clone());
+                }
+            }
+            _ => self.let_go(),
+        }
+    }
+
+    /// Whether something may still be held after `now`; what is due leaves.
+    pub fn holds_after(&self, now: Duration) -> bool {
+        let until = self.held_until.get();
+        if until.is_some_and(|until| until > now) {
+            return true;
+        }
+        if until.is_some() {
+            self.let_go();
+        }
+        self.may_hold.set(false);
+        false
+    }
+
+    fn let_go(&self) {
+        self.held_until.set(None);
+        self.filled.raise();
+    }
+
+    fn put(&self, write: impl FnOnce(&mut Vec<u8>)) {
         if self.ending.get() == Ending::Closed {
             return;
         }
-        {
-            let mut out = self.out.borrow_mut();
-            let out = &mut *out;
-            write(&mut out.bytes);
-            if out.bytes.capacity() != out.grant.bytes() {
-                out.grant.follow(out.bytes.capacity());
-            }
+        let mut out = self.out.borrow_mut();
+        let out = &mut *out;
+        write(&mut out.bytes);
+        if out.bytes.capacity() != out.grant.bytes() {
+            out.grant.follow(out.bytes.capacity());
         }
-        self.filled.raise();
     }
 
     /// Waits until an answer of up to `bytes` may be made for this client: it has read most of what it is owed, and the
@@ -242,7 +304,7 @@ impl Connection {
     pub fn finish(&self) {
         if self.ending.get() == Ending::Open {
             self.ending.set(Ending::Finishing);
-            self.filled.raise();
+            self.let_go();
             self.drained.raise();
         }
     }
@@ -256,7 +318,7 @@ impl Connection {
     pub fn close(&self) {
         self.ending.set(Ending::Closed);
         self.stream.close();
-        self.filled.raise();
+        self.let_go();
         self.drained.raise();
     }
 
@@ -279,6 +341,7 @@ impl Connection {
             };
             buffer.filled(read);
             self.last_read.set(runtime::uptime());
+            self.reads.borrow_mut().next();
             frame_bytes = match self.take_frames(&mut buffer, service, shared).await {
                 Some(bytes) => bytes,
                 None => return,
@@ -343,7 +406,9 @@ impl Connection {
     async fn write_replies(&self) {
         let mut sending = Vec::new();
         loop {
-            std::mem::swap(&mut sending, &mut self.out.borrow_mut().bytes);
+            if self.held_until.get().is_none() {
+                std::mem::swap(&mut sending, &mut self.out.borrow_mut().bytes);
+            }
             if sending.is_empty() {
                 match self.ending.get() {
                     Ending::Open => {}

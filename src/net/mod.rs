@@ -11,6 +11,7 @@ pub mod listener;
 pub mod log_limit;
 pub mod owned_frame;
 mod read_buffer;
+pub mod reads;
 
 pub use connection::{Connection, ConnectionNumber};
 pub use connections::Connections;

@@ -35,7 +35,7 @@ use crate::broker::registration::{Advertised, Registration};
 use crate::broker::settings_sync;
 use crate::config::{self, NodeOptions, Settings, VIP_PORT_BELOW};
 use crate::net::connection::Shared;
-use crate::net::listener;
+use crate::net::{listener, reads};
 use crate::remoting::message::id::UniqueKeys;
 
 /// The parts of the memory budget, in percent; the rest is for what is not counted.
@@ -136,6 +136,7 @@ async fn start(
         settings_sync::start(&core).await.map_err(|refusal| refusal.remark)?;
     }
     listener::sweep(core.net.clone());
+    reads::release(core.net.clone());
     crate::broker::client::start(&core);
     crate::broker::stats::start(&core);
     let settings = core.clone();
