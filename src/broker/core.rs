@@ -161,10 +161,6 @@ impl Service for Core {
         dispatch::dispatch(self, connection, frame)
     }
 
-    fn urges(&self) -> bool {
-        self.live.state.borrow().log.should_begin()
-    }
-
     async fn room(self: &Rc<Self>) {
         self.live.room().await;
     }

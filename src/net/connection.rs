@@ -385,14 +385,7 @@ impl Connection {
                 }
             };
             match service.frame(self, &frame) {
-                Flow::Taken => {
-                    buffer.take(used);
-                    if service.urges() {
-                        // The disk works while we read on.
-                        runtime::yield_now().await;
-                        runtime::submit();
-                    }
-                }
+                Flow::Taken => buffer.take(used),
                 Flow::Later if self.is_detained() => self.drained.wait().await,
                 Flow::Later => service.room().await,
                 Flow::Close => return None,

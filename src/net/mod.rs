@@ -25,11 +25,6 @@ pub trait Service: 'static {
     /// One whole frame. Replies go into `connection.reply(...)`, now or later.
     fn frame(self: &Rc<Self>, connection: &Rc<Connection>, frame: &Frame<'_>) -> Flow;
 
-    /// Whether what was taken so far should begin now, before the rest of what the connection has sent is looked at.
-    fn urges(&self) -> bool {
-        false
-    }
-
     /// Waits until a frame that got `Flow::Later` may be tried again.
     fn room(self: &Rc<Self>) -> impl Future<Output = ()>;
 

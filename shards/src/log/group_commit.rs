@@ -22,9 +22,6 @@ use super::block::{BlockHeader, BlockKind, HEADER_BYTES};
 use crate::runtime::Buffer;
 use crate::types::LogPosition;
 
-/// Enough for a disk that rests to begin with, while the core goes on reading what its clients have sent.
-const EARLY_BYTES: usize = 8 * 1024;
-
 /// When an entry is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flush {
@@ -405,11 +402,6 @@ impl GroupCommit {
     }
 
     /// Nothing is open, waiting or being written.
-    /// Whether the disk rests while there is enough for it to begin with.
-    pub fn should_begin(&self) -> bool {
-        self.writing.is_empty() && (!self.closed.is_empty() || self.open.as_ref().is_some_and(|open| open.len >= EARLY_BYTES))
-    }
-
     pub fn is_idle(&self) -> bool {
         self.open.is_none() && self.closed.is_empty() && self.writing.is_empty()
     }

@@ -169,17 +169,3 @@ fn an_asynchronous_log_acknowledges_from_memory() {
     put(&mut log, 10);
     assert_eq!((log.acknowledged(), log.durable()), (LogPosition(138), LogPosition(0)));
 }
-
-#[test]
-fn a_disk_that_rests_should_begin_when_there_is_enough() {
-    let mut log = log(options());
-    put(&mut log, 100);
-    assert!(!log.should_begin(), "more may come with the same read");
-    put(&mut log, EARLY_BYTES);
-    assert!(log.should_begin());
-    let write = log.next_write().expect("room in the pipeline");
-    put(&mut log, EARLY_BYTES);
-    assert!(!log.should_begin(), "it works already");
-    log.synced(write.id);
-    assert!(log.should_begin());
-}

@@ -51,7 +51,7 @@ pub use local::{Signal, SlotSetter, SlotWaiter, slot};
 pub use net::{Listener, Stream};
 pub use new_file::NewFile;
 pub use panic::abort_on_panic;
-pub use task::{Lane, Task, should_yield, spawn, submit, yield_now};
+pub use task::{Lane, Task, should_yield, spawn, yield_now};
 
 use std::cell::Cell;
 

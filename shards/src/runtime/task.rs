@@ -69,15 +69,6 @@ pub async fn yield_now() {
     }
 }
 
-/// Hands what was asked of the disk to the kernel now, not when the core has nothing else to do.
-pub fn submit() {
-    match backend() {
-        #[cfg(feature = "glommio")]
-        Backend::Glommio => glommio::submit(),
-        _ => {}
-    }
-}
-
 /// Whether the current task has used up its turn: long loops ask this and `yield_now` when it is so.
 pub fn should_yield() -> bool {
     match backend() {

@@ -799,10 +799,6 @@ impl Reactor {
         }
     }
 
-    pub(crate) fn submit(&self) {
-        self.sys.submit();
-    }
-
     pub(crate) fn rush_dispatch(&self, source: &Source) -> io::Result<()> {
         self.sys.rush_dispatch(source, &mut 0)
     }

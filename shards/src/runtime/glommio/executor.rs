@@ -124,10 +124,6 @@ pub async fn yield_now() {
     ::glommio::executor().yield_task_queue_now().await;
 }
 
-pub fn submit() {
-    ::glommio::executor().submit();
-}
-
 pub fn should_yield() -> bool {
     ::glommio::executor().need_preempt()
 }

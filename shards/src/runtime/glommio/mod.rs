@@ -18,7 +18,7 @@ pub use executor::{CoreHandle, launch};
 pub use probe::probe;
 
 pub(super) use channel::{Inlet, Outlet, Receiver, Sender, channel};
-pub(super) use executor::{Task, blocking, should_yield, sleep, spawn, submit, yield_now};
+pub(super) use executor::{Task, blocking, should_yield, sleep, spawn, yield_now};
 pub(super) use file::File;
 pub(super) use memory::DirectMemory;
 pub(super) use net::{Listener, Stream};

@@ -2246,18 +2246,6 @@ impl ExecutorProxy {
         };
     }
 
-    /// Hands the requests that wait in the main ring to the kernel now, instead of when the
-    /// executor looks for events.
-    pub fn submit(&self) {
-        #[cfg(any(not(nightly), not(feature = "native-thread-local")))]
-        LOCAL_EX.with(|local_ex| local_ex.reactor.submit());
-
-        #[cfg(all(nightly, feature = "native-thread-local"))]
-        unsafe {
-            LOCAL_EX.as_ref().map(|ex| ex.reactor.submit());
-        }
-    }
-
     /// Conditionally yields the current task queue. The scheduler may then
     /// process other task queues according to their latency requirements.
     /// If a call to this function results in the current queue to yield,

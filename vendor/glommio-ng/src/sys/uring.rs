@@ -1895,12 +1895,6 @@ impl Reactor {
         Ok(())
     }
 
-    /// Hands what waits in the main ring to the kernel, without looking at completions.
-    pub(crate) fn submit(&self) {
-        // What the ring cannot take now goes with the next round.
-        let _ = self.main_ring.borrow_mut().consume_submission_queue();
-    }
-
     pub(crate) fn rush_dispatch(&self, src: &Source, woke: &mut usize) -> io::Result<()> {
         let ring = &mut *self.ring_for_source(src);
         if ring.may_rush() {
