@@ -20,7 +20,7 @@ use crate::types::{LogPosition, Millis};
 
 /// How much of each preparation costs about as much as a page.
 const RUNS_PER_UNIT: usize = 256;
-const UNITS_PER_SORT: usize = 32;
+const UNITS_PER_SORT: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Build {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::live::LiveShard;
+use super::pace::Pace;
 use super::reader::ReadError;
 use super::{File, NewFile, Open, fs, should_yield, yield_now};
 use crate::entry::{Entry, entries};
@@ -81,7 +82,8 @@ impl IndexFiles {
                         return Ok(());
                     }
                 }
-                Seal::More => making.more().await?,
+                // Until this file is made the log cannot go on into another segment.
+                Seal::More => making.more(live.hurries()).await?,
                 Seal::Built => break,
             }
         }
@@ -125,7 +127,7 @@ impl IndexFiles {
         }
         let mut making = Making::create(options, segment).await.map_err(|error| disk(&error))?;
         while !rebuild.slice(&mut making.pages, PAGES_PER_SLICE) {
-            making.more().await.map_err(|error| disk(&error))?;
+            making.more(true).await.map_err(|error| disk(&error))?;
         }
         // A topic whose deletion could still be lost would come back without its entries.
         live.durable_so_far().await.map_err(|error| disk(&error))?;
@@ -145,20 +147,21 @@ impl IndexFiles {
 struct Making {
     file: NewFile,
     pages: Vec<u8>,
+    pace: Pace,
 }
 
 impl Making {
     async fn create(options: &LogOptions, segment: LogPosition) -> std::io::Result<Making> {
-        Ok(Making { file: NewFile::create(&path(options, segment)).await?, pages: Vec::new() })
+        Ok(Making { file: NewFile::create(&path(options, segment)).await?, pages: Vec::new(), pace: Pace::begin() })
     }
 
-    /// Lets others have their turn, with a write or without.
-    async fn more(&mut self) -> std::io::Result<()> {
-        if self.pages.len() < WRITE_BYTES {
-            yield_now().await;
-            return Ok(());
+    /// Writes what there is when it is enough, and lets others have the core.
+    async fn more(&mut self, hurry: bool) -> std::io::Result<()> {
+        if self.pages.len() >= WRITE_BYTES {
+            self.write().await?;
         }
-        self.write().await
+        self.pace.rest(hurry).await;
+        Ok(())
     }
 
     async fn write(&mut self) -> std::io::Result<()> {

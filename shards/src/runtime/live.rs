@@ -7,7 +7,7 @@
 //!
 //! Before: the broker's handlers; after: `shard` (decides), `runtime::commit_log` (does).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -44,6 +44,7 @@ pub struct LiveShard {
     waiting: RefCell<VecDeque<Waiting>>,
     observer: RefCell<Option<Rc<dyn Observer>>>,
     room: Signal,
+    stopping: Cell<bool>,
     /// Queues that have just got visible messages; kept for its memory.
     changed: RefCell<Vec<Visible>>,
     pub(super) pulls: RefCell<Pulls>,
@@ -75,6 +76,7 @@ impl LiveShard {
             waiting: RefCell::default(),
             observer: RefCell::default(),
             room: Signal::new(),
+            stopping: Cell::new(false),
             changed: RefCell::default(),
             pulls: RefCell::new(Pulls::new(limits.pulls_max, steady())),
             indexes: IndexFiles::default(),
@@ -285,6 +287,7 @@ impl LiveShard {
 
     /// Writes all there is and a mark; nothing may be appended any more.
     pub async fn stop(self: &Rc<Self>) {
+        self.stopping.set(true);
         self.log_offsets();
         let housekeeping = self.housekeeping.borrow().upgrade();
         if let Some(housekeeping) = housekeeping
@@ -294,6 +297,14 @@ impl LiveShard {
         }
         let owner: Rc<dyn LogOwner> = self.clone();
         self.log.stop(&*owner).await;
+    }
+}
+
+impl LiveShard {
+    /// Whether the index file of the segment before this one must be made soon: producers wait for it at the end of this one.
+    pub(super) fn hurries(&self) -> bool {
+        let (next, options) = (self.state.borrow().log.next_block(), &self.log.options);
+        self.stopping.get() || next.since(options.segment_of(next)) > options.segment_bytes / 2
     }
 }
 

@@ -29,6 +29,7 @@ pub mod mesh;
 mod net;
 mod new_file;
 pub mod open;
+mod pace;
 mod panic;
 pub mod reader;
 pub mod recover;
