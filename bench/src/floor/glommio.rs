@@ -8,32 +8,16 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{FromRawFd, IntoRawFd};
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
 
 use ::glommio::net::{self, TcpStream};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use ringmq_shards::runtime::{CoreSpec, launch};
 
 use super::answer::{Answers, Input, READ_BYTES};
-
-/// Memory registered for reads of files, of which there are none: the least.
-const IO_MEMORY: usize = 64 << 10;
+use super::on_executor;
 
 /// Returns only when it cannot go on.
 pub fn serve(listener: TcpListener, core: usize) -> io::Result<()> {
-    let spec = CoreSpec { name: "floor".to_string(), cpu: Some(core), io_memory: IO_MEMORY, spin: std::time::Duration::ZERO };
-    let failed = Arc::new(OnceLock::new());
-    let report = failed.clone();
-    let executor = launch(spec, move || async move {
-        if let Err(error) = accept(listener).await {
-            report.set(error).ok();
-        }
-    })?;
-    executor.join()?;
-    match Arc::into_inner(failed).and_then(OnceLock::into_inner) {
-        Some(error) => Err(error),
-        None => Ok(()),
-    }
+    on_executor(core, move || accept(listener))
 }
 
 async fn accept(listener: TcpListener) -> io::Result<()> {
