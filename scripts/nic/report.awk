@@ -81,13 +81,14 @@ END {
     best = ""
     for (task in ran) if (best == "" || ran[task] > ran[best]) best = task
     if (best == "" || ran[best] < all / 100) break
+    if (!shown) { busiest = name[best]; busy = 100 * ran[best] / all }
     printf "%s %s %.0f %%", shown ? "," : "", name[best], 100 * ran[best] / all
     delete ran[best]
   }
   if (remote) printf "\n   load: %.0f %% of a core (the busiest agent)\n", load_cpu
   else printf "\n   load cores: %.0f %% the load, %.0f %% interrupts, %.0f %% others, %.0f %% idle\n", load_cpu, load_irq, load_others, load_idle
 
-  # A line is full from 95 %, cores when they idle for less than 5 %. Whose they were then decides, as a machine may be shared.
+  # A line is full from 95 %, cores when they idle for less than 5 %, a thread when it ran for 95 % of the time. Whose they were then decides, as a machine may be shared.
   if (rx_busy >= 95 && rx_busy >= tx_busy) verdict = sprintf("broker rx %.0f %% of the line", rx_busy)
   else if (tx_busy >= 95) verdict = sprintf("broker tx %.0f %% of the line", tx_busy)
   else if (broker_idle < 5 && broker_others < 10) verdict = sprintf("CPU of the broker, %.0f %%", 100 - broker_idle)
@@ -95,6 +96,7 @@ END {
   else if (remote && load_cpu >= 90) verdict = sprintf("client, %.0f %% of a core on the busiest agent", load_cpu)
   else if (broker_idle < 5) verdict = sprintf("CPU of the broker, of which others took %.0f %%: run it again on a quieter machine", broker_others)
   else if (!remote && load_idle < 5) verdict = sprintf("client, of whose CPU others took %.0f %%: run it again on a quieter machine", load_others)
+  else if (busy >= 95) verdict = sprintf("CPU of the broker: its thread %s has run for %.0f %% of the time", busiest, busy)
   else verdict = sprintf("latency: nothing is full, %d sends in flight take %.2f ms each (disk sync, or switching between few cores)", 2 * threads, 2000 * threads / tps)
   verdict = "bottleneck: " verdict
   print "verdict " verdict
