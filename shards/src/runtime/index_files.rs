@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::live::LiveShard;
-use super::pace::Pace;
+use super::pace::Slice;
 use super::reader::ReadError;
 use super::{File, NewFile, Open, fs, should_yield, yield_now};
 use crate::entry::{Entry, entries};
@@ -74,6 +74,7 @@ impl IndexFiles {
         live.state.borrow_mut().queues.seal_again();
         let mut making = Making::create(&live.log.options, sealing).await?;
         loop {
+            let slice = Slice::begin();
             let sealed = live.state.borrow_mut().queues.seal_slice(&mut making.pages, PAGES_PER_SLICE);
             match sealed {
                 Seal::Idle => return Ok(()),
@@ -82,8 +83,11 @@ impl IndexFiles {
                         return Ok(());
                     }
                 }
-                // Until this file is made the log cannot go on into another segment.
-                Seal::More => making.more(live.hurries()).await?,
+                Seal::More => {
+                    // Until this file is made the log cannot go on into another segment.
+                    slice.rest(live.hurries()).await;
+                    making.write_if_enough().await?;
+                }
                 Seal::Built => break,
             }
         }
@@ -127,7 +131,8 @@ impl IndexFiles {
         }
         let mut making = Making::create(options, segment).await.map_err(|error| disk(&error))?;
         while !rebuild.slice(&mut making.pages, PAGES_PER_SLICE) {
-            making.more(true).await.map_err(|error| disk(&error))?;
+            making.write_if_enough().await.map_err(|error| disk(&error))?;
+            yield_now().await;
         }
         // A topic whose deletion could still be lost would come back without its entries.
         live.durable_so_far().await.map_err(|error| disk(&error))?;
@@ -147,21 +152,15 @@ impl IndexFiles {
 struct Making {
     file: NewFile,
     pages: Vec<u8>,
-    pace: Pace,
 }
 
 impl Making {
     async fn create(options: &LogOptions, segment: LogPosition) -> std::io::Result<Making> {
-        Ok(Making { file: NewFile::create(&path(options, segment)).await?, pages: Vec::new(), pace: Pace::begin() })
+        Ok(Making { file: NewFile::create(&path(options, segment)).await?, pages: Vec::new() })
     }
 
-    /// Writes what there is when it is enough, and lets others have the core.
-    async fn more(&mut self, hurry: bool) -> std::io::Result<()> {
-        if self.pages.len() >= WRITE_BYTES {
-            self.write().await?;
-        }
-        self.pace.rest(hurry).await;
-        Ok(())
+    async fn write_if_enough(&mut self) -> std::io::Result<()> {
+        if self.pages.len() >= WRITE_BYTES { self.write().await } else { Ok(()) }
     }
 
     async fn write(&mut self) -> std::io::Result<()> {

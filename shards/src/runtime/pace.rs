@@ -13,23 +13,22 @@ use super::{sleep, uptime, yield_now};
 /// How many times as long as a slice took the work rests: it takes a tenth of the core.
 const REST: u32 = 9;
 
-pub struct Pace {
-    resumed: Duration,
+/// A slice of work. It ends in `rest`, before anything else is awaited: what waits takes nothing of the core.
+pub struct Slice {
+    began: Duration,
 }
 
-impl Pace {
-    /// The first slice begins now.
-    pub fn begin() -> Pace {
-        Pace { resumed: uptime() }
+impl Slice {
+    pub fn begin() -> Slice {
+        Slice { began: uptime() }
     }
 
-    /// After a slice. In a hurry others only get their turn, with no rest after it.
-    pub async fn rest(&mut self, hurry: bool) {
+    /// In a hurry others only get their turn, with no rest after it.
+    pub async fn rest(self, hurry: bool) {
         if hurry {
             yield_now().await;
         } else {
-            sleep((uptime() - self.resumed) * REST).await;
+            sleep((uptime() - self.began) * REST).await;
         }
-        self.resumed = uptime();
     }
 }
