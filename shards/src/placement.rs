@@ -62,6 +62,24 @@ impl Placement {
         }
     }
 
+    /// The queue in which shard `owner` keeps its part of queue `index` of a topic that the broker writes itself: each shard has
+    /// its own, so that what waits there lies in the same log as what it waits for. Of a broker with one shard it is `index`.
+    pub fn part(&self, topic: &str, index: u32, owner: ShardId) -> u32 {
+        let parts = self.parts();
+        let first = index * parts;
+        (first..first + parts)
+            .find(|queue_id| self.queue(topic, *queue_id, owner) == owner)
+            .expect("consecutive queues lie on all shards in turn")
+    }
+
+    /// Parts of each queue of such a topic: as many as the broker has shards.
+    pub fn parts(&self) -> u32 {
+        match self.routing {
+            Routing::Direct => 1,
+            Routing::Mesh => u32::from(self.shards),
+        }
+    }
+
     /// The shard that owns a group's members, subscriptions and queue locks.
     pub fn group(&self, group: &str, here: ShardId) -> ShardId {
         match self.routing {
@@ -136,6 +154,25 @@ mod tests {
             counts[placement.queue("orders", queue, HERE).index()] += 1;
         }
         assert_eq!(counts, [2, 2, 2, 2]);
+    }
+
+    #[test]
+    fn each_shard_has_a_part_of_its_own() {
+        for shards in 1..8 {
+            let placement = Placement::new(shards, Routing::Mesh);
+            let mut parts = Vec::new();
+            for index in 0..18 {
+                for owner in (0..shards).map(ShardId) {
+                    let part = placement.part("SCHEDULE_TOPIC_XXXX", index, owner);
+                    assert_eq!(placement.queue("SCHEDULE_TOPIC_XXXX", part, HERE), owner);
+                    assert_eq!(part / placement.parts(), index);
+                    parts.push(part);
+                }
+            }
+            parts.sort_unstable();
+            assert_eq!(parts, Vec::from_iter(0..18 * u32::from(shards)), "dense, none twice");
+        }
+        assert_eq!(Placement::new(4, Routing::Direct).part("T", 5, ShardId(3)), 5);
     }
 
     /// Data lies on disk where this function put it: these values never change under version 1.

@@ -124,15 +124,37 @@ impl std::error::Error for AppendError {}
 impl Shard {
     /// Gives one message its place. Memory only: the caller wakes the writer.
     pub fn append(&mut self, now: Millis, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
+        self.append_behind(now, &[], message)
+    }
+
+    /// Gives a message its place right behind the control entry that says why it is there, in one block: after a crash
+    /// there are both or neither.
+    pub fn append_after(
+        &mut self,
+        now: Millis,
+        control: &Control<'_>,
+        message: &NewMessage<'_>,
+    ) -> Result<Appended, AppendError> {
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        control.encode(&mut bytes);
+        let appended = self.append_behind(now, &bytes, message);
+        self.scratch = bytes;
+        appended
+    }
+
+    fn append_behind(&mut self, now: Millis, control: &[u8], message: &NewMessage<'_>) -> Result<Appended, AppendError> {
         let slot = self.queue_of(message)?;
         let bytes = message.encoded_len();
-        self.make_ready(bytes)?;
+        self.make_ready(control.len() + bytes)?;
         let queue_offset = self.queues.next_offset(slot);
         let store_time = self.store_time.max(now);
-        let reserved = self.log.reserve(bytes, 1).expect(READY);
-        let position = reserved.position;
+        let reserved = self.log.reserve(control.len() + bytes, 1).expect(READY);
+        let position = reserved.position.advance(control.len() as u64);
+        let (before, buffer) = reserved.buffer.split_at_mut(control.len());
+        before.copy_from_slice(control);
         let physical_offset = self.placement.physical_offset(self.id, position);
-        message.encode(queue_offset, physical_offset, store_time, reserved.buffer);
+        message.encode(queue_offset, physical_offset, store_time, buffer);
         let properties = IndexedProperties::of(message.properties);
         let entry = IndexEntry { position, size: bytes as u32, tags_code: properties.tags_code(), store_time };
         let keys = properties.keys().map(|key| key_hash(message.topic, key));
@@ -185,7 +207,8 @@ impl Shard {
         Ok((end, removed))
     }
 
-    fn append_control(&mut self, control: &Control<'_>) -> Result<LogPosition, AppendError> {
+    /// Logs an entry that is no message. The caller makes the change that it stands for.
+    pub fn append_control(&mut self, control: &Control<'_>) -> Result<LogPosition, AppendError> {
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
         control.encode(&mut bytes);

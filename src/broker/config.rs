@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use ringmq_shards::data_version::DataVersion;
 use ringmq_shards::group::GroupRules;
+use ringmq_shards::placement::Placement;
 use ringmq_shards::runtime::{self, mesh::Request};
 use ringmq_shards::topic::TopicRules;
 
@@ -102,7 +103,7 @@ impl Request<Core> for Take {
 
     async fn serve(self, core: Rc<Core>) {
         let mut shard = core.live.state.borrow_mut();
-        shard.topics.set_rules(topic_rules(&self.settings, &core.identity.name));
+        shard.topics.set_rules(topic_rules(&self.settings, &core.identity.name, core.placement));
         shard.groups.set_rules(group_rules(&self.settings));
         core.settings_version.set(self.version);
         core.settings.replace(Rc::new(self.settings));
@@ -110,9 +111,10 @@ impl Request<Core> for Take {
 }
 
 /// What the properties say about topics.
-pub fn topic_rules(settings: &Settings, broker: &str) -> TopicRules {
+pub fn topic_rules(settings: &Settings, broker: &str, placement: Placement) -> TopicRules {
     TopicRules {
         auto_create: settings.auto_create_topic,
+        parts: placement.parts(),
         default_queues: settings.default_topic_queues,
         trace_topic: settings.trace_topic.then(|| settings.trace_topic_name.clone()),
         cluster_topic: settings.cluster_topic,

@@ -17,6 +17,7 @@ pub mod offset;
 pub mod page;
 pub mod properties;
 pub mod pull;
+pub mod put;
 pub mod rates;
 pub mod registrar;
 pub mod registration;

@@ -245,7 +245,7 @@ fn shard_options(id: ShardId, options: &NodeOptions, store: StoreMeta, placement
             sync: settings.sync.unwrap_or(SyncMethod::WriteThenSync),
         },
         placement,
-        topics: broker_config::topic_rules(settings, broker),
+        topics: broker_config::topic_rules(settings, broker, placement),
         groups: broker_config::group_rules(settings),
         queues: QueueLimits { index_bytes_max: part(INDEX_PERCENT) / 2, page_bytes_max: part(PAGES_PERCENT).max(1 << 20) },
         tail_bytes_max: match settings.tail_cache_bytes {

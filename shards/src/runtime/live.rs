@@ -19,6 +19,7 @@ use super::index_files::IndexFiles;
 use super::reader::{Pulls, steady};
 use super::{Lane, sleep, spawn, timeout};
 use super::{Signal, SlotSetter, slot};
+use crate::entry::Control;
 use crate::log::{BlockWrite, Flush, WriteId};
 use crate::offsets::OffsetCommit;
 use crate::queue::Visible;
@@ -103,6 +104,20 @@ impl LiveShard {
         let appended = self.state.borrow_mut().append(now, message)?;
         self.appended();
         Ok(appended)
+    }
+
+    /// A message and the control entry in front of it: see `Shard::append_after`.
+    pub fn append_after(&self, now: Millis, control: &Control<'_>, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
+        let appended = self.state.borrow_mut().append_after(now, control, message)?;
+        self.appended();
+        Ok(appended)
+    }
+
+    /// A control entry alone; returns where the log must be durable for it.
+    pub fn append_control(&self, control: &Control<'_>) -> Result<LogPosition, AppendError> {
+        let end = self.state.borrow_mut().append_control(control)?;
+        self.appended();
+        Ok(end)
     }
 
     pub fn append_batch(&self, now: Millis, envelope: &NewMessage<'_>, offsets: &mut Vec<i64>) -> Result<Appended, AppendError> {

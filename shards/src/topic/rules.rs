@@ -27,6 +27,8 @@ pub struct TopicRules {
     /// clusterTopicEnable, brokerTopicEnable: whether these topics carry messages; they are inherited from anyway
     pub cluster_topic: bool,
     pub broker_topic: bool,
+    /// Shards of the broker: the topics in which messages wait have so many parts of each queue (`Placement::part`).
+    pub parts: u32,
     /// reviveQueueNum
     pub revive_queues: u32,
     /// timerWheelEnable
@@ -50,6 +52,7 @@ impl TopicRules {
             trace_topic: None,
             cluster_topic: true,
             broker_topic: true,
+            parts: 1,
             revive_queues: 8,
             timer_topic: true,
             mixed_message_type: false,
@@ -89,12 +92,12 @@ impl TopicRules {
             TopicConfig::new(&self.cluster).with_perm(inherited(self.cluster_topic)),
             topic(&self.broker, 1).with_perm(inherited(self.broker_topic)),
             topic("OFFSET_MOVED_EVENT", 1),
-            topic("SCHEDULE_TOPIC_XXXX", SCHEDULE_QUEUES),
+            topic("SCHEDULE_TOPIC_XXXX", SCHEDULE_QUEUES * self.parts),
             topic(&format!("{}_REPLY_TOPIC", self.cluster), 1),
             topic(&format!("rmq_sys_REVIVE_LOG_{}", self.cluster), self.revive_queues),
             topic(&format!("rmq_sys_SYNC_BROKER_MEMBER_{}", self.broker), 1).with_perm(Perm::INHERIT),
-            topic("RMQ_SYS_TRANS_HALF_TOPIC", 1),
-            topic("RMQ_SYS_TRANS_OP_HALF_TOPIC", 1),
+            topic("RMQ_SYS_TRANS_HALF_TOPIC", self.parts),
+            topic("RMQ_SYS_TRANS_OP_HALF_TOPIC", self.parts),
         ];
         if self.auto_create {
             topics.push(topic(DEFAULT_TOPIC, self.default_queues).with_perm(Perm::ALL));
@@ -103,7 +106,7 @@ impl TopicRules {
             topics.push(topic(trace, 1));
         }
         if self.timer_topic {
-            topics.push(topic("rmq_sys_wheel_timer", 1));
+            topics.push(topic("rmq_sys_wheel_timer", self.parts));
         }
         topics
     }
