@@ -16,5 +16,6 @@ pub mod runtime;
 pub mod shard;
 pub mod snapshot;
 pub mod topic;
+pub mod transaction;
 pub mod types;
 pub mod wire;

@@ -19,6 +19,7 @@ use crate::placement::Placement;
 use crate::queue::{IndexEntry, QueueSlot, Queues, TailCache, Visible, key_hash};
 use crate::record::{BadBatch, Batch, IndexedProperties, NewMessage};
 use crate::topic::{TopicChange, Topics};
+use crate::transaction::{HALF_TOPIC, Half, HalfMessages};
 use crate::types::{LogPosition, Millis, QueueOffset, ShardId};
 
 /// `make_ready` has asked the log for the same bytes.
@@ -33,6 +34,8 @@ pub struct Shard {
     pub topics: Topics,
     pub groups: Groups,
     pub offsets: ConsumerOffsets,
+    /// Messages that wait for a commit or a rollback.
+    pub halves: HalfMessages,
     pub(crate) segment_bytes: u64,
     pub(crate) active_segment: LogPosition,
     pub(crate) store_time: Millis,
@@ -75,6 +78,10 @@ pub enum AppendError {
         bytes: usize,
         bytes_max: usize,
     },
+    /// As many half messages wait for their end as may.
+    HalvesFull {
+        max: usize,
+    },
     DiskFull(DiskFull),
     /// The disk has failed; only a restart with recovery goes on.
     Poisoned {
@@ -101,6 +108,10 @@ impl fmt::Display for AppendError {
             AppendError::TooLarge { bytes, bytes_max } => {
                 write!(f, "the record has {bytes} bytes, at most {bytes_max} are taken (maxMessageSize)")
             }
+            AppendError::HalvesFull { max } => write!(
+                f,
+                "{max} transactions of this core wait for their commit or rollback, the most there may be; end some, then send again"
+            ),
             AppendError::DiskFull(full) => full.fmt(f),
             AppendError::Poisoned { reason } => {
                 write!(f, "the store takes nothing more: {reason}; check the disk, then restart the broker")
@@ -124,6 +135,9 @@ impl std::error::Error for AppendError {}
 impl Shard {
     /// Gives one message its place. Memory only: the caller wakes the writer.
     pub fn append(&mut self, now: Millis, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
+        if message.topic == HALF_TOPIC && self.halves.is_full() {
+            return Err(AppendError::HalvesFull { max: self.halves.max() });
+        }
         self.append_behind(now, &[], message)
     }
 
@@ -161,6 +175,10 @@ impl Shard {
         let given = self.queues.append(slot, entry, keys);
         assert!(given == queue_offset, "the queue gives the offset that the record says");
         self.store_time = store_time;
+        if message.topic == HALF_TOPIC {
+            let half = Half::of(queue_offset, message.born_timestamp, store_time, message.properties);
+            self.halves.add(position, half);
+        }
         Ok(Appended { queue_offset, physical_offset, end: position.advance(bytes as u64) })
     }
 

@@ -5,7 +5,7 @@
 //! | offset | bytes | field | |
 //! |---|---|---|---|
 //! | 0 | 4 | magic | `RQSN` |
-//! | 4 | 4 | format | 1 |
+//! | 4 | 4 | format | 1 or 2: 2 has more kinds of sections |
 //! | 8 | 2 | shard | |
 //! | 10 | 6 | | zero |
 //! | 16 | 8 | position | settings are as they were here; entries from here on are replayed into them |
@@ -16,7 +16,7 @@
 //! | 52 | 4 | head CRC | over bytes 0 to 51 |
 //! | 56 | | sections | u32 kind, u32 bytes, the bytes, again and again |
 //!
-//! Section kinds: 1 topics, 2 groups, 3 consumer offsets (several), 4 queues (several). Unknown kinds are an error: a newer
+//! Section kinds: 1 topics, 2 groups, 3 consumer offsets (several), 4 queues (several), 6 half messages (several). Unknown kinds are an error: a newer
 //! version would raise the format.
 
 use std::fmt;
@@ -24,7 +24,7 @@ use std::fmt;
 use crate::types::{LogPosition, Millis, ShardId};
 
 pub const FILE_NAME: &str = "snapshot";
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 const MAGIC: u32 = u32::from_be_bytes(*b"RQSN");
 const HEAD_BYTES: usize = 56;
 
@@ -34,6 +34,7 @@ pub enum Section {
     Groups,
     Offsets,
     Queues,
+    Halves,
 }
 
 impl Section {
@@ -43,11 +44,14 @@ impl Section {
             Section::Groups => 2,
             Section::Offsets => 3,
             Section::Queues => 4,
+            Section::Halves => 6,
         }
     }
 
     fn from_number(number: u32) -> Option<Section> {
-        [Section::Topics, Section::Groups, Section::Offsets, Section::Queues].into_iter().find(|kind| kind.number() == number)
+        [Section::Topics, Section::Groups, Section::Offsets, Section::Queues, Section::Halves]
+            .into_iter()
+            .find(|kind| kind.number() == number)
     }
 }
 

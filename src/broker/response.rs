@@ -107,7 +107,7 @@ impl From<SystemTopic> for Refusal {
 impl From<AppendError> for Refusal {
     fn from(error: AppendError) -> Refusal {
         let code = match &error {
-            AppendError::NoRoom => ResponseCode::SystemBusy,
+            AppendError::NoRoom | AppendError::HalvesFull { .. } => ResponseCode::SystemBusy,
             AppendError::NoTopic { .. } => ResponseCode::TopicNotExist,
             AppendError::BadBatch(_) | AppendError::TooLarge { .. } => ResponseCode::MessageIllegal,
             AppendError::DiskFull(_) | AppendError::Poisoned { .. } => ResponseCode::ServiceNotAvailable,

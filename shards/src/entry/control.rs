@@ -7,6 +7,8 @@
 //! | 3 settings version | u64: settings up to this version are known to this shard |
 //! | 4 consumer offsets | list of: u32 queue id, i64 offset, text topic, text group |
 //! | 5 offsets removed | text topic, text group; an empty one stands for all |
+//! | 7 half ended | u64 position of the half message: it was committed, rolled back, given up or moved on |
+//! | 8 half checked | u64 position, u32 how often its producer has been asked by now |
 //!
 //! Offsets are written for every pull that commits, so writing and reading them allocates nothing.
 
@@ -14,7 +16,7 @@ use super::{BadEntryWhy, CONTROL_HEAD_BYTES, CONTROL_MAGIC};
 use crate::group::GroupChange;
 use crate::offsets::OffsetCommit;
 use crate::topic::TopicChange;
-use crate::types::QueueOffset;
+use crate::types::{LogPosition, QueueOffset};
 use crate::wire::{BadBytes, Reader, Writer};
 
 const VERSION: u16 = 1;
@@ -24,6 +26,8 @@ const GROUP: u16 = 2;
 const SETTINGS_VERSION: u16 = 3;
 const CONSUMER_OFFSETS: u16 = 4;
 const OFFSETS_REMOVED: u16 = 5;
+const HALF_ENDED: u16 = 7;
+const HALF_CHECKED: u16 = 8;
 
 /// u32 queue id, i64 offset and two empty texts.
 const OFFSET_ROW_BYTES_MIN: usize = 16;
@@ -41,6 +45,14 @@ pub enum Control<'a> {
     OffsetsRemoved {
         topic: Option<&'a str>,
         group: Option<&'a str>,
+    },
+    /// A half message waits no longer. What follows from it stands right behind, in the same block.
+    HalfEnded {
+        position: LogPosition,
+    },
+    HalfChecked {
+        position: LogPosition,
+        checks: u32,
     },
     /// From a newer program that let older ones ignore it.
     Unknown {
@@ -77,6 +89,16 @@ impl Control<'_> {
                 out.text(topic.unwrap_or_default());
                 out.text(group.unwrap_or_default());
                 OFFSETS_REMOVED
+            }
+            Control::HalfEnded { position } => {
+                Writer::new(out).u64(position.0);
+                HALF_ENDED
+            }
+            Control::HalfChecked { position, checks } => {
+                let mut out = Writer::new(out);
+                out.u64(position.0);
+                out.u32(*checks);
+                HALF_CHECKED
             }
             Control::Unknown { kind } => panic!("kind {kind} is not ours to write"),
         };
@@ -148,6 +170,8 @@ fn decode_payload(bytes: &[u8]) -> Result<Control<'_>, BadBytes> {
             let given = |text: &'static str| move |name: &&str| name != &text;
             Control::OffsetsRemoved { topic: Some(topic).filter(given("")), group: Some(group).filter(given("")) }
         }
+        HALF_ENDED => Control::HalfEnded { position: LogPosition(read.u64("position")?) },
+        HALF_CHECKED => Control::HalfChecked { position: LogPosition(read.u64("position")?), checks: read.u32("checks")? },
         kind => {
             read.bytes(left, "unknown")?;
             Control::Unknown { kind }

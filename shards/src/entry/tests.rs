@@ -6,7 +6,7 @@ use crate::group::GroupChange;
 use crate::offsets::OffsetCommit;
 use crate::record::NewMessage;
 use crate::topic::{Incarnation, TopicChange, TopicConfig};
-use crate::types::{Millis, QueueOffset};
+use crate::types::{LogPosition, Millis, QueueOffset};
 
 fn message() -> Vec<u8> {
     let message = NewMessage {
@@ -37,6 +37,8 @@ fn settings() -> Vec<Control<'static>> {
         Control::SettingsVersion(12),
         Control::OffsetsRemoved { topic: Some("orders"), group: None },
         Control::OffsetsRemoved { topic: None, group: Some("g") },
+        Control::HalfEnded { position: LogPosition(1 << 40) },
+        Control::HalfChecked { position: LogPosition(4096), checks: 15 },
     ]
 }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{MAGIC_V1, MAGIC_V2, SYS_FLAG_BORN_HOST_V6, SYS_FLAG_STORE_HOST_V6, SYS_FLAG_TRANSACTION, body_crc};
+use super::{MAGIC_V1, MAGIC_V2, NewMessage, SYS_FLAG_BORN_HOST_V6, SYS_FLAG_STORE_HOST_V6, SYS_FLAG_TRANSACTION, body_crc};
 use crate::types::{Millis, QueueOffset};
 
 const AT_CRC: usize = 8;
@@ -205,6 +205,23 @@ impl<'a> Record<'a> {
 
     pub fn prepared_transaction_offset(&self) -> i64 {
         i64_at(self.bytes, self.at_reconsume_times + 4)
+    }
+
+    /// The same message, to be stored once more.
+    pub fn as_new_message(&self) -> NewMessage<'a> {
+        NewMessage {
+            topic: self.topic,
+            queue_id: self.queue_id(),
+            flag: self.flag(),
+            sys_flag: self.sys_flag(),
+            born_timestamp: self.born_timestamp(),
+            born_host: self.born_host(),
+            store_host: self.store_host(),
+            reconsume_times: self.reconsume_times(),
+            prepared_transaction_offset: self.prepared_transaction_offset(),
+            body: self.body,
+            properties: self.properties,
+        }
     }
 }
 

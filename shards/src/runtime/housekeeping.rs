@@ -154,6 +154,11 @@ impl Housekeeping {
             from = writer.section(Section::Offsets, |out| live.state.borrow().offsets.encode_slice(at, SLICE_BYTES, out));
             yield_now().await;
         }
+        let mut from = Some(LogPosition::ZERO);
+        while let Some(at) = from {
+            from = writer.section(Section::Halves, |out| live.state.borrow().halves.encode_slice(at, SLICE_BYTES, out));
+            yield_now().await;
+        }
         let mut from = Some(0);
         while let Some(at) = from {
             // What is visible is durable, also where acknowledgements do not wait for the disk.
@@ -222,6 +227,9 @@ impl Housekeeping {
 
     /// False when the segment is still needed for a replay.
     async fn delete(&self, segment: LogPosition) -> std::io::Result<bool> {
+        // Half messages that still wait must not go with the segment. Not in our turn: the log may have no room for them
+        // until a segment is sealed, which takes a turn too.
+        self.live.move_halves_before(segment.advance(self.live.log.options.segment_bytes)).await?;
         let _turn = self.turn().await;
         let oldest = self.live.state.borrow().queues.oldest_sealed();
         if oldest.is_some_and(|oldest| oldest <= segment) {

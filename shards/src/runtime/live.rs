@@ -126,7 +126,7 @@ impl LiveShard {
         Ok(appended)
     }
 
-    fn appended(&self) {
+    pub(super) fn appended(&self) {
         self.log.wake();
         if self.log.options.flush == Flush::Async {
             self.advance();

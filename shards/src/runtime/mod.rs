@@ -20,6 +20,7 @@ mod cold;
 pub mod commit_log;
 mod file;
 pub mod fs;
+mod halves;
 pub mod housekeeping;
 pub mod index_files;
 mod launch;

@@ -23,6 +23,7 @@ use crate::record::IndexedProperties;
 use crate::shard::{Change, Shard};
 use crate::snapshot::{self, Section};
 use crate::topic::{TopicRules, Topics};
+use crate::transaction::{HALF_TOPIC, HALVES_MAX, Half, HalfMessages};
 use crate::types::{LogPosition, Millis};
 
 const DAMAGED: &str = "restore the shard's folder from a backup, or run `ringmq store check` to see what is readable";
@@ -51,6 +52,7 @@ struct Restoring<'o> {
     topics: Topics,
     groups: Groups,
     offsets: ConsumerOffsets,
+    halves: HalfMessages,
     queues: Queues,
     store_time: Millis,
     /// Index files of segments that were rotated past during a long replay.
@@ -87,6 +89,7 @@ pub async fn open(options: ShardOptions) -> Result<(Rc<LiveShard>, Recovery), St
         topics: restoring.topics,
         groups: restoring.groups,
         offsets: restoring.offsets,
+        halves: restoring.halves,
         segment_bytes: options.log.segment_bytes,
         active_segment: restoring.active_segment,
         store_time: restoring.store_time,
@@ -119,6 +122,7 @@ impl<'o> Restoring<'o> {
             topics: Topics::new(options.topics.clone(), now()),
             groups: Groups::new(options.groups.clone(), now()),
             offsets: ConsumerOffsets::new(options.offsets_max),
+            halves: HalfMessages::new(HALVES_MAX),
             queues: Queues::new(options.queues, at),
             store_time: Millis::default(),
             indexes: Vec::new(),
@@ -143,6 +147,7 @@ impl<'o> Restoring<'o> {
                     restoring.groups = Groups::decode(options.groups.clone(), bytes).map_err(|bad| bad.to_string())?;
                 }
                 Section::Offsets => restoring.offsets.load_slice(bytes, head.position).map_err(|bad| bad.to_string())?,
+                Section::Halves => restoring.halves.load_slice(bytes).map_err(|bad| bad.to_string())?,
                 Section::Queues => restoring.queues.load_slice(bytes).map_err(|bad| bad.to_string())?,
             }
         }
@@ -165,6 +170,10 @@ impl<'o> Restoring<'o> {
                     self.store_time = self.store_time.max(record.store_timestamp());
                     if !is_queued(&record) {
                         continue;
+                    }
+                    if record.topic() == HALF_TOPIC && position >= self.position {
+                        let (born, stored) = (record.born_timestamp(), record.store_timestamp());
+                        self.halves.add(position, Half::of(record.queue_offset(), born, stored, record.properties()));
                     }
                     let incarnation = self.topics.get(record.topic()).map(|topic| topic.incarnation);
                     let properties = IndexedProperties::of(record.properties());
@@ -219,6 +228,8 @@ impl<'o> Restoring<'o> {
                 (None, Some(group)) => _ = self.offsets.remove_group(group),
                 (None, None) => {}
             },
+            Control::HalfEnded { position } => _ = self.halves.end(position),
+            Control::HalfChecked { position, checks } => self.halves.checked(position, checks),
             Control::SettingsVersion(_) | Control::Unknown { .. } => {}
         }
         Ok(())
