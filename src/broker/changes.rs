@@ -12,7 +12,7 @@ use std::rc::Rc;
 use ringmq_shards::group::{BadGroupUpdate, GroupLookup, SubscriptionGroupConfig};
 use ringmq_shards::runtime::{self, mesh::Request};
 use ringmq_shards::shard::{Change, Shard};
-use ringmq_shards::topic::{BadTopicUpdate, FirstSend, TopicFilterType, TopicName, TopicUpdate};
+use ringmq_shards::topic::{BadTopicUpdate, FirstSend, TopicConfig, TopicFilterType, TopicName, TopicUpdate, TopicsFull};
 use ringmq_shards::types::Millis;
 
 use super::core::Core;
@@ -30,6 +30,8 @@ pub enum Wanted {
         unit_mode: bool,
     },
     Topic(TopicWanted),
+    /// One that the broker itself fills, if there is none yet.
+    OwnTopic(TopicConfig),
     TopicGone {
         topic: String,
     },
@@ -88,6 +90,7 @@ impl Wanted {
                 shard.topics.create_on_send(send, now)?.map(Change::Topic)
             }
             Wanted::Topic(wanted) => shard.topics.update(&wanted.update()?, now)?.map(Change::Topic),
+            Wanted::OwnTopic(topic) => shard.topics.create_if_absent(topic.clone(), now)?.map(Change::Topic),
             Wanted::TopicGone { topic } => shard.topics.delete(topic, now)?.map(Change::Topic),
             Wanted::Group { group, has_order_topic, unit_mode } => {
                 return group_of_consumer(shard, group, *has_order_topic, *unit_mode, now);
@@ -177,6 +180,12 @@ impl Request<Core> for Told {
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
         core.live.change_told(self.0).await?;
         Ok(())
+    }
+}
+
+impl From<TopicsFull> for Refusal {
+    fn from(full: TopicsFull) -> Refusal {
+        Refusal::new(ResponseCode::SystemError, full.to_string())
     }
 }
 

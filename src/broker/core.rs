@@ -64,6 +64,8 @@ pub struct Core {
     pub unique_keys: RefCell<UniqueKeys>,
     /// Numbers of requests that the broker itself sends to clients.
     pub opaques: Cell<i32>,
+    /// Which producer of a group is asked about its transactions next.
+    pub check_turn: Cell<usize>,
     /// Set when the node is told to stop: nothing new is promised.
     pub stopping: Cell<bool>,
     /// What other cores' groups want, for pulls that arrive here.

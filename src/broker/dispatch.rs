@@ -13,7 +13,7 @@ use ringmq_shards::runtime::{self, Lane};
 
 use super::core::Core;
 use super::response::{Refusal, Response};
-use super::{client, config, connections, group, lock, offset, pull, send, stats, topic, view};
+use super::{client, config, connections, group, lock, offset, pull, send, stats, topic, transaction, view};
 use crate::net::connection::InFlight;
 use crate::net::owned_frame::OwnedFrame;
 use crate::net::{Connection, Flow};
@@ -88,6 +88,9 @@ pub fn handler(code: RequestCode) -> Option<Handler> {
 
         RequestCode::LockBatchMq => Task(|call| Box::pin(lock::lock(call))),
         RequestCode::UnlockBatchMq => Task(|call| Box::pin(lock::unlock(call))),
+
+        RequestCode::EndTransaction => Task(|call| Box::pin(transaction::end(call))),
+        RequestCode::ResumeCheckHalfMessage => Task(|call| Box::pin(transaction::resume(call))),
 
         RequestCode::UpdateBrokerConfig => Task(|call| Box::pin(config::update(call))),
         RequestCode::GetBrokerConfig => Task(|call| Box::pin(config::get(call))),

@@ -2,6 +2,7 @@
 
 pub mod ack;
 pub mod changes;
+pub mod check_back;
 pub mod client;
 pub mod config;
 pub mod connections;
@@ -11,6 +12,7 @@ pub mod crossing;
 pub mod dispatch;
 pub mod everywhere;
 pub mod group;
+pub mod half;
 pub mod lock;
 pub mod membership;
 pub mod offset;
@@ -26,4 +28,5 @@ pub mod send;
 pub mod settings_sync;
 pub mod stats;
 pub mod topic;
+pub mod transaction;
 pub mod view;

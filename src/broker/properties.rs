@@ -40,11 +40,19 @@ impl<'a> Sent<'a> {
         std::str::from_utf8(self.unique_key?).ok()
     }
 
+    /// Whether the message becomes a half message. A consumer of before 4.6.1 that sends a message back itself leaves the mark
+    /// of the transaction that it once was.
+    pub fn is_half(&self, reconsume_times: i32) -> bool {
+        self.is_transactional && !(reconsume_times > 0 && self.is_delayed)
+    }
+
+    /// By a level or by a timer.
+    pub fn is_delayed(&self) -> bool {
+        self.is_delayed || self.has_timer
+    }
+
     /// Why a message cannot be taken yet: features whose absence must be said instead of losing their promise.
     pub fn unserved(&self) -> Option<&'static str> {
-        if self.is_transactional {
-            return Some("transactional messages are not served yet");
-        }
         if self.is_delayed {
             return Some("delayed messages are not served yet");
         }
@@ -75,8 +83,7 @@ mod tests {
     #[test]
     fn what_cannot_be_served_is_said() {
         for (sent, why) in [
-            ("TRAN_MSG=TRUE;", Some("transactional messages are not served yet")),
-            ("TRAN_MSG=true;TRAN_MSG=false;", None),
+            ("TRAN_MSG=true;", None),
             ("DELAY=3", Some("delayed messages are not served yet")),
             ("DELAY=0;A=b;", None),
             ("DELAY=x;", None),
@@ -85,6 +92,20 @@ mod tests {
             ("TIMER_DELAY_SEC=;", None),
         ] {
             assert_eq!(Sent::of(&stored(sent)).unserved(), why, "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_half_message_says_so() {
+        for (sent, reconsume_times, is_half) in [
+            ("TRAN_MSG=TRUE;", 0, true),
+            ("TRAN_MSG=true;TRAN_MSG=false;", 0, false),
+            ("TRAN_MSG=1;", 0, false),
+            ("TRAN_MSG=true;DELAY=3;", 0, true),
+            ("TRAN_MSG=true;DELAY=3;", 1, false),
+            ("TRAN_MSG=true;", 1, true),
+        ] {
+            assert_eq!(Sent::of(&stored(sent)).is_half(reconsume_times), is_half, "{sent} {reconsume_times}");
         }
     }
 

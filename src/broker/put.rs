@@ -32,6 +32,22 @@ pub struct OwnedMessage {
 }
 
 impl OwnedMessage {
+    pub fn of(message: &NewMessage<'_>) -> OwnedMessage {
+        OwnedMessage {
+            topic: message.topic.to_owned(),
+            queue_id: message.queue_id,
+            flag: message.flag,
+            sys_flag: message.sys_flag,
+            born_timestamp: message.born_timestamp,
+            born_host: message.born_host,
+            store_host: message.store_host,
+            reconsume_times: message.reconsume_times,
+            prepared_transaction_offset: message.prepared_transaction_offset,
+            body: message.body.to_vec(),
+            properties: message.properties.to_vec(),
+        }
+    }
+
     pub fn view(&self) -> NewMessage<'_> {
         NewMessage {
             topic: &self.topic,

@@ -12,10 +12,12 @@ use std::rc::Rc;
 use ringmq_shards::record::NewMessage;
 use ringmq_shards::runtime::{self, Lane};
 use ringmq_shards::topic::{self, TopicName};
+use ringmq_shards::transaction::HALF_TOPIC;
 
 use super::ack::{Ticket, UniqueKey};
 use super::changes::Wanted;
 use super::core::{Core, Offered};
+use super::half;
 use super::properties::Sent;
 use super::response::{Refusal, write_refusal};
 use crate::net::owned_frame::OwnedFrame;
@@ -105,6 +107,9 @@ fn check_message(core: &Core, request: &SendMessage<'_>, sent: &Sent<'_>, body: 
     if request.sys_flag & flag::INNER_BATCH != 0 {
         return Err(illegal(core));
     }
+    if sent.is_half(request.reconsume_times) {
+        half::check(core, request, sent)?;
+    }
     if let Some(why) = sent.unserved() {
         return Err(Refusal::new(ResponseCode::MessageIllegal, why.into()));
     }
@@ -150,6 +155,7 @@ fn append(
             made_key.as_str()
         }
     };
+    let (mut topic, mut stored_queue_id) = (request.topic, queue_id);
     if !request.batch {
         let identity = &core.identity;
         let trace_on = if core.settings.borrow().trace_on { "true" } else { "false" };
@@ -161,16 +167,21 @@ fn append(
         ];
         let added = if given.is_some() { &added[..3] } else { &added };
         sent.compose(added, &mut composed);
+        if sent.is_half(request.reconsume_times) {
+            let half_queue = half::divert(core, request.topic, queue_id, unique_key, &mut composed);
+            (topic, stored_queue_id) = (HALF_TOPIC, half_queue);
+        }
         if composed.len() > PROPERTIES_BYTES_MAX {
             // As the original: what the broker adds counts too, and a message without it would be no message of this broker.
             return refuse(core, connection, frame.encoding, header, illegal(core));
         }
     }
     let message = NewMessage {
-        topic: request.topic,
-        queue_id,
+        topic,
+        queue_id: stored_queue_id,
         flag: request.flag,
-        sys_flag: request.sys_flag,
+        // Only an end makes a message part of a transaction. What claimed so itself would lie in the log unseen.
+        sys_flag: request.sys_flag & !flag::TRANSACTION,
         born_timestamp: request.born_timestamp,
         born_host: connection.peer,
         store_host: core.identity.address,

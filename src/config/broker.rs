@@ -25,7 +25,6 @@ const HOUR: i64 = 3_600_000;
 const PORT: Kind = count("", 3, 65_534);
 const INT_MAX: i64 = i32::MAX as i64;
 
-const TRANSACTIONS: &str = "transactions";
 const DELAYS: &str = "delayed messages";
 const TIMERS: &str = "timer messages";
 const POP: &str = "POP consumption";
@@ -146,10 +145,10 @@ static ROWS: &[Property] = &[
     P::later("recallMessageEnable", Kind::Boolean, "false", TIMERS).live(),
     P::later("allowRecallWhenBrokerNotWriteable", Kind::Boolean, "true", TIMERS).live(),
     // Transactions.
-    P::later("rejectTransactionMessage", Kind::Boolean, "false", TRANSACTIONS).live(),
-    P::later("transactionTimeOut", ms(1, 24 * HOUR), "6000", TRANSACTIONS).live(),
-    P::later("transactionCheckMax", count("checks", 1, 10_000), "15", TRANSACTIONS).live(),
-    P::later("transactionCheckInterval", ms(1, 24 * HOUR), "30000", TRANSACTIONS),
+    P::used("rejectTransactionMessage", Kind::Boolean, "false", "Refuses transactional messages with code 16.").live(),
+    P::used("transactionTimeOut", ms(1, 24 * HOUR), "6000", "A half message without commit or rollback for so long is checked: its producer is asked.").live(),
+    P::used("transactionCheckMax", count("checks", 1, 10_000), "15", "After so many checks without an answer a half message is moved to TRANS_CHECK_MAX_TIME_TOPIC.").live(),
+    P::used("transactionCheckInterval", ms(1, 24 * HOUR), "30000", "How often half messages are looked through for those to check. (60000 in 4.9.)").live(),
     // POP.
     P::later("defaultMessageRequestMode", Kind::Choice(&["PULL", "POP"]), "PULL", POP),
     P::later("defaultPopShareQueueNum", count("queues", -1, 10_000), "-1", POP),

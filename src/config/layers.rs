@@ -341,18 +341,17 @@ mod tests {
 
     #[test]
     fn keys_without_effect_and_duplicates_are_said_once() {
-        let values = layers(
-            "brokerName=a\nbrokerName=b\nsendMessageThreadPoolNums=16\npullMessageThreadPoolNums=16\ntransactionTimeOut=9000",
-        )
-        .finish()
-        .unwrap();
+        let values =
+            layers("brokerName=a\nbrokerName=b\nsendMessageThreadPoolNums=16\npullMessageThreadPoolNums=16\nslaveTimeout=9000")
+                .finish()
+                .unwrap();
         assert_eq!(values.text("brokerName"), "b");
         assert_eq!(
             values.notes,
             [
                 "broker.conf:2: brokerName is also in line 1; the last one counts",
                 "without effect: pullMessageThreadPoolNums, sendMessageThreadPoolNums (there are no thread pools: each core runs its own requests to the end)",
-                "without effect yet: transactionTimeOut (transactions)",
+                "without effect yet: slaveTimeout (replication)",
             ]
         );
     }

@@ -92,6 +92,12 @@ pub struct Settings {
     pub pull_bytes_max: usize,
     pub notify_members: bool,
 
+    pub reject_transactions: bool,
+    /// How old a half message is before its producer is asked.
+    pub transaction_timeout_ms: i64,
+    pub transaction_checks_max: u32,
+    pub transaction_check_interval_ms: i64,
+
     pub register_period_ms: i64,
     pub register_timeout_ms: i64,
     pub register_always: bool,
@@ -168,6 +174,11 @@ impl Settings {
             pull_messages_max: v.number("pullBatchMaxMessageCount"),
             pull_bytes_max: v.number("maxTransferBytesOnMessageInMemory"),
             notify_members: v.flag("notifyConsumerIdsChangedEnable"),
+
+            reject_transactions: v.flag("rejectTransactionMessage"),
+            transaction_timeout_ms: millis("transactionTimeOut"),
+            transaction_checks_max: v.number("transactionCheckMax"),
+            transaction_check_interval_ms: millis("transactionCheckInterval"),
 
             register_period_ms: millis("registerNameServerPeriod"),
             register_timeout_ms: millis("registerBrokerTimeoutMills"),

@@ -276,6 +276,11 @@ impl Connection {
         self.out.borrow().bytes.len() + self.sending_bytes.get()
     }
 
+    /// Whether the client reads what it is owed, so that it may be sent what it has not asked for.
+    pub fn takes_more(&self) -> bool {
+        self.is_open() && self.owed_bytes() <= OUT_BYTES_HIGH
+    }
+
     pub fn is_open(&self) -> bool {
         self.ending.get() == Ending::Open
     }

@@ -138,6 +138,7 @@ async fn start(
     listener::sweep(core.net.clone());
     reads::release(core.net.clone());
     crate::broker::client::start(&core);
+    crate::broker::check_back::start(&core);
     crate::broker::stats::start(&core);
     let settings = core.clone();
     core.live.retain(move || retention(&settings.settings.borrow()));
@@ -188,6 +189,7 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
         settings_version: Cell::new(DataVersion::first(runtime::now())),
         rates: RefCell::default(),
         opaques: Cell::new(0),
+        check_turn: Cell::new(0),
         stopping: Cell::new(false),
         group_views: RefCell::new(GroupViews::new()),
         members: RefCell::new(Members::new(Limits::default())),

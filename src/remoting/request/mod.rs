@@ -29,6 +29,7 @@ pub mod send;
 pub mod subscription;
 pub mod topic;
 pub mod topic_config;
+pub mod transaction;
 pub mod view;
 
 #[cfg(test)]
