@@ -169,6 +169,12 @@ impl HalfMessages {
         self.pending.iter()
     }
 
+    /// The first that lies at `from` or behind it.
+    #[cfg(test)]
+    pub(crate) fn first_from(&self, from: LogPosition) -> Option<LogPosition> {
+        self.pending.range(from..).next().map(|(position, _)| *position)
+    }
+
     /// Appends a slice of the table from `from` on. Returns where the next one begins.
     ///
     /// | bytes | format 1 |

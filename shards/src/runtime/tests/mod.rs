@@ -4,6 +4,7 @@
 mod channels;
 mod cold;
 mod files;
+mod halves;
 mod sockets;
 mod tasks;
 mod worlds;
