@@ -16,6 +16,7 @@ use ringmq::remoting::{Encoding, RequestWriter};
 use ringmq_shards::runtime::{Lane, random, sleep, spawn, uptime};
 
 use crate::ledger::{Ledger, Number, QueueKey, number_of};
+use crate::transactions::Deals;
 use crate::wire::{Reply, Wire};
 
 pub const QUEUES: u32 = 4;
@@ -33,6 +34,7 @@ const PULL_ANSWER: Duration = Duration::from_secs(15);
 pub struct Shared {
     pub address: SocketAddr,
     pub ledger: RefCell<Ledger>,
+    pub deals: RefCell<Deals>,
     pub stopping: Cell<bool>,
     /// Clients still at work.
     pub running: Cell<usize>,
@@ -47,6 +49,7 @@ impl Shared {
         Rc::new(Shared {
             address,
             ledger: RefCell::default(),
+            deals: RefCell::default(),
             stopping: Cell::new(false),
             running: Cell::new(0),
             excused_until: Cell::new(Duration::ZERO),
@@ -55,7 +58,7 @@ impl Shared {
         })
     }
 
-    async fn connect(&self) -> Option<Rc<Wire>> {
+    pub async fn connect(&self) -> Option<Rc<Wire>> {
         self.connections.set(self.connections.get() + 1);
         let encoding = if chance(75) { Encoding::Binary } else { Encoding::Json };
         let wire = Wire::connect(self.address, encoding, self.connections.get()).await;
@@ -69,12 +72,12 @@ impl Shared {
         self.excused_until.set(self.excused_until.get().max(uptime() + d));
     }
 
-    fn silent(&self, what: &str, wire: &Wire, asked: Duration) {
+    pub fn silent(&self, what: &str, wire: &Wire, asked: Duration) {
         let excused = !wire.is_open() || asked < self.excused_until.get();
         assert!(excused, "no answer to {what}, asked at {asked:?} on connection {}", wire.number);
     }
 
-    fn refused(&self, reply: &Reply) {
+    pub fn refused(&self, reply: &Reply) {
         let mut ledger = self.ledger.borrow_mut();
         ledger.refusal(reply.code, &reply.remark);
         ledger.poisoned_answers += u64::from(reply.code == 14);
@@ -82,11 +85,25 @@ impl Shared {
 
     /// Connects for as long as it takes, makes a request until it is answered with success.
     pub async fn insist(&self, code: i32, fill: impl Fn(RequestWriter<'_>) -> RequestWriter<'_>) -> Reply {
+        self.insist_on(code, |code| matches!(code, 0 | 22), fill).await
+    }
+
+    /// A pull, until it is answered with messages or with the queue's end.
+    pub async fn insist_on_pull(&self, fill: impl Fn(RequestWriter<'_>) -> RequestWriter<'_>) -> Reply {
+        self.insist_on(11, |code| matches!(code, 0 | 19), fill).await
+    }
+
+    async fn insist_on(
+        &self,
+        code: i32,
+        is_answer: impl Fn(i32) -> bool,
+        fill: impl Fn(RequestWriter<'_>) -> RequestWriter<'_>,
+    ) -> Reply {
         loop {
             let Some(wire) = self.connect().await else { continue };
             let asked = uptime();
             match wire.call(code, ANSWER, &fill).await {
-                Ok(reply) if reply.code == 0 || reply.code == 22 => {
+                Ok(reply) if is_answer(reply.code) => {
                     wire.close();
                     return reply;
                 }

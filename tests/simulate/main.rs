@@ -4,7 +4,7 @@
 //! ```text
 //! run      one seed: its world, what goes wrong, the last audit       clients  producers, consumers, the auditor
 //! ledger   what clients were told, and what therefore must be true    wire     a client's connection
-//! node     the broker under test
+//! node     the broker under test                                  transactions  their producers and their oracle
 //! ```
 //!
 //! `cargo test` runs a few seeds and looks whether planted mistakes are found; `scripts/simulate` runs as many as it is told.
@@ -14,6 +14,7 @@ mod clients;
 mod ledger;
 mod node;
 mod run;
+mod transactions;
 mod wire;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -77,7 +78,9 @@ fn main() {
     let good = match (args.seeds, args.plant) {
         (None, None) => {
             simulate(&args, 20, None)
-                && [Plant::AckBeforeSync, Plant::RewriteLastBlock].into_iter().all(|plant| find(&args, plant, PLANT_SEEDS))
+                && [Plant::AckBeforeSync, Plant::RewriteLastBlock, Plant::MistakenEnd]
+                    .into_iter()
+                    .all(|plant| find(&args, plant, PLANT_SEEDS))
         }
         (seeds, Some(plant)) => find(&args, plant, seeds.unwrap_or(PLANT_SEEDS)),
         (Some(seeds), None) => simulate(&args, seeds, None),
@@ -144,7 +147,7 @@ fn simulate(args: &Args, seeds: u64, plant: Option<Plant>) -> bool {
     let sum = total.sum;
     println!(
         "{} seeds from {}: {} failed {:?}; {} run twice; {} crashes, {} logs poisoned by EIO; {} messages sent, {} acknowledged, \
-         {} pulled; {} commits answered; {:.0} s of virtual time, {} events; slowest seed {} took {:?}; {:.1} s",
+         {} pulled; {} commits answered; {} transactions committed, {} checks; {:.0} s of virtual time, {} events; slowest seed {} took {:?}; {:.1} s",
         total.seeds,
         args.from,
         total.failed.len(),
@@ -156,6 +159,8 @@ fn simulate(args: &Args, seeds: u64, plant: Option<Plant>) -> bool {
         sum.acknowledged,
         sum.pulled,
         sum.commits,
+        sum.transactions,
+        sum.checks,
         sum.virtual_time.as_secs_f64(),
         sum.events,
         total.slowest.1,
@@ -212,6 +217,8 @@ impl Outcome {
         self.acknowledged += other.acknowledged;
         self.pulled += other.pulled;
         self.commits += other.commits;
+        self.transactions += other.transactions;
+        self.checks += other.checks;
         self.virtual_time += other.virtual_time;
     }
 }

@@ -15,6 +15,8 @@ use ringmq_shards::runtime::sim::{MachineId, ProcessId, World};
 use ringmq_shards::runtime::{CoreSpec, launch, mesh, sleep};
 use ringmq_shards::types::ShardId;
 
+use crate::transactions;
+
 pub const PORT: u16 = 10_911;
 const NAMESRV_PORT: u16 = 9_876;
 /// Bodies are at most this long, so that segments can be small.
@@ -27,6 +29,9 @@ pub fn options(address: IpAddr, shards: u16, segment_bytes: u64, pipeline_depth:
     settings.message_bytes_max = BODY_BYTES_MAX;
     settings.pipeline_depth = Some(pipeline_depth);
     settings.sync = Some(sync);
+    settings.transaction_timeout_ms = transactions::TIMEOUT_MILLIS;
+    settings.transaction_check_interval_ms = transactions::INTERVAL_MILLIS;
+    settings.transaction_checks_max = transactions::CHECKS_MAX;
     let namesrv_settings = NamesrvSettings::from_values(Layers::new(&NAMESRV).finish().expect("defaults are valid"));
     let any = |port| SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
     NodeOptions {

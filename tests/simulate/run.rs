@@ -11,6 +11,7 @@ use ringmq_shards::runtime::sleep;
 
 use crate::clients::{self, GROUPS, QUEUES, Shared, TOPICS};
 use crate::node::{self, Node, Start};
+use crate::transactions;
 
 /// A mistake that is planted, to see that it is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -19,6 +20,8 @@ pub enum Plant {
     AckBeforeSync,
     /// Each block's write rewrites the block before it, and may tear it.
     RewriteLastBlock,
+    /// Some transactions that are to be rolled back are committed.
+    MistakenEnd,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,6 +42,8 @@ pub struct Outcome {
     pub acknowledged: u64,
     pub pulled: u64,
     pub commits: u64,
+    pub transactions: u64,
+    pub checks: u64,
     pub virtual_time: Duration,
 }
 
@@ -59,13 +64,14 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
         world.disk_sector(machine, 4096);
     }
     world.disk_faults(machine, |faults| match choice.plant {
-        None => {}
+        None | Some(Plant::MistakenEnd) => {}
         Some(Plant::AckBeforeSync) => faults.early_sync = 200_000,
         Some(Plant::RewriteLastBlock) => faults.rewrites_block_before = true,
     });
     let address = SocketAddr::new(world.address(machine), node::PORT);
     let largest = [400, 4_000, 60_000][(world.random() % 3) as usize];
     let shared = Shared::new(address, largest);
+    shared.deals.borrow_mut().mistaken = choice.plant == Some(Plant::MistakenEnd);
     let mut story = Story {
         world: &world,
         machine,
@@ -92,6 +98,8 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
     outcome.acknowledged = ledger.acknowledged;
     outcome.pulled = ledger.pulled;
     outcome.commits = ledger.commits_answered;
+    outcome.transactions = shared.deals.borrow().committed;
+    outcome.checks = shared.deals.borrow().asked;
     outcome
 }
 
@@ -117,6 +125,9 @@ impl Story<'_> {
         for (group, topic) in [(GROUPS[0], TOPICS[0]), (GROUPS[1], TOPICS[1]), (GROUPS[0], TOPICS[2])] {
             clients::start(&self.shared, clients::consume(self.shared.clone(), group, topic));
         }
+        for _ in 0..1 + self.below(2) {
+            clients::start(&self.shared, transactions::transact(self.shared.clone()));
+        }
         for _ in 0..2 + self.below(4) {
             self.pause(400).await;
             self.something().await;
@@ -129,11 +140,13 @@ impl Story<'_> {
         self.say("audit of the running node");
         self.recover_from_eio().await;
         clients::audit(&self.shared).await;
+        transactions::audit(&self.shared).await;
         let kind = self.kind();
         self.crash(kind);
         self.start().await;
         self.say("audit after the last restart");
         clients::audit(&self.shared).await;
+        transactions::audit(&self.shared).await;
     }
 
     async fn settings(&self) {

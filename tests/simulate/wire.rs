@@ -1,7 +1,7 @@
 //! A client's connection: requests out, each answer to whoever waits for it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,12 +16,15 @@ pub struct Wire {
     waiting: RefCell<BTreeMap<i32, SlotSetter<Reply>>>,
     last_opaque: Cell<i32>,
     open: Cell<bool>,
+    /// What the broker has asked, where somebody wants to know.
+    requests: RefCell<VecDeque<Reply>>,
+    keeps_requests: Cell<bool>,
     encoding: Encoding,
     /// Tells connections of a world apart.
     pub number: u64,
 }
 
-/// An answer, taken out of its frame.
+/// An answer, or a request of the broker's, taken out of its frame.
 pub struct Reply {
     pub code: i32,
     pub remark: String,
@@ -30,9 +33,23 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub fn number(&self, name: &str) -> i64 {
+    fn of(header: &Header<'_>, body: &[u8]) -> Reply {
+        Reply {
+            code: header.code,
+            remark: header.remark.as_deref().unwrap_or_default().to_owned(),
+            fields: header.fields().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            body: body.to_vec(),
+        }
+    }
+
+    pub fn text(&self, name: &str) -> &str {
         let field = self.fields.iter().find(|(field, _)| field == name);
         let (_, value) = field.unwrap_or_else(|| panic!("an answer of code {} ({}) has no {name}", self.code, self.remark));
+        value
+    }
+
+    pub fn number(&self, name: &str) -> i64 {
+        let value = self.text(name);
         value.parse().unwrap_or_else(|_| panic!("{name} is {value:?}, no number"))
     }
 }
@@ -45,6 +62,8 @@ impl Wire {
             waiting: RefCell::default(),
             last_opaque: Cell::new(0),
             open: Cell::new(true),
+            requests: RefCell::default(),
+            keeps_requests: Cell::new(false),
             encoding,
             number,
         });
@@ -55,6 +74,15 @@ impl Wire {
 
     pub fn is_open(&self) -> bool {
         self.open.get()
+    }
+
+    /// From now on what the broker asks can be taken with `request`.
+    pub fn keep_requests(&self) {
+        self.keeps_requests.set(true);
+    }
+
+    pub fn request(&self) -> Option<Reply> {
+        self.requests.borrow_mut().pop_front()
     }
 
     pub fn close(&self) {
@@ -127,16 +155,14 @@ impl Wire {
                 taken += used;
                 let header = Header::parse(&frame).expect("the broker writes valid headers");
                 if !header.is_response() {
+                    if self.keeps_requests.get() {
+                        self.requests.borrow_mut().push_back(Reply::of(&header, frame.body));
+                    }
                     continue;
                 }
                 let waiter = self.waiting.borrow_mut().remove(&header.opaque);
                 if let Some(waiter) = waiter {
-                    waiter.set(Reply {
-                        code: header.code,
-                        remark: header.remark.as_deref().unwrap_or_default().to_owned(),
-                        fields: header.fields().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-                        body: frame.body.to_vec(),
-                    });
+                    waiter.set(Reply::of(&header, frame.body));
                 }
             }
             unread.drain(..taken);
