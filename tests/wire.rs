@@ -37,6 +37,7 @@ fn speak(arguments: &[&str]) {
     send_batch(&mut client);
     pulls(&mut client);
     long_polls(&mut client, node.broker_port);
+    transactions(&mut client);
     unknown_codes(&mut client);
     pipelines(&mut client);
     one_way(&mut client);
@@ -176,14 +177,77 @@ fn long_polls(client: &mut Client, broker_port: u16) {
     }
 }
 
+/// Half messages are not seen, committed ones once, rolled back ones never; an end that is none changes nothing.
+fn transactions(client: &mut Client) {
+    const DEALS: &str = "WireDeals";
+    const NONE: &str = "Find prepared transaction message failed";
+    // The topic, so that its offsets are known.
+    assert_eq!(sent(client, &send_v2(Encoding::Json, 120, DEALS, 0, b"plain")), 0);
+    for (place, encoding) in BOTH.into_iter().enumerate() {
+        let half = |opaque, properties: &str| {
+            Request::new(encoding, 10, opaque)
+                .field("producerGroup", "dealers")
+                .field("topic", DEALS)
+                .field("defaultTopic", "TBW102")
+                .field("defaultTopicQueueNums", 4)
+                .field("queueId", 0)
+                .field("sysFlag", 4)
+                .field("bornTimestamp", 1_700_000_000_000i64)
+                .field("flag", 0)
+                .field("properties", properties)
+                .field("reconsumeTimes", 0)
+                .body(b"a deal")
+        };
+        let sent = client.call(&half(121, "TRAN_MSG\u{1}true\u{2}PGROUP\u{1}dealers\u{2}UNIQ_KEY\u{1}K\u{2}"));
+        assert_eq!((sent.code, sent.number("queueId"), sent.fields["transactionId"].as_str()), (0, 0, "K"), "{sent:?}");
+        let physical = i64::from_str_radix(&sent.fields["msgId"][16..], 16).expect("an offset in the id");
+        let queue_offset = sent.number("queueOffset");
+        let other = client.call(&half(122, "TRAN_MSG\u{1}true\u{2}PGROUP\u{1}dealers\u{2}"));
+        assert_eq!(other.number("queueOffset"), queue_offset + 1, "of the queue of half messages");
+        let refused = client.call(&half(123, "TRAN_MSG\u{1}true\u{2}PGROUP\u{1}dealers\u{2}DELAY\u{1}1\u{2}"));
+        assert!(refused.code == 13 && refused.remark.contains("cannot be delayed"), "{refused:?}");
+
+        let mut ask = |how: i32, group: &str, queue_offset: i64, physical: i64, expected: (i32, &str)| {
+            let end = Request::new(encoding, 37, 124)
+                .field("producerGroup", group)
+                .field("tranStateTableOffset", queue_offset)
+                .field("commitLogOffset", physical)
+                .field("commitOrRollback", how)
+                .field("fromTransactionCheck", false)
+                .field("msgId", "K");
+            let answer = client.call(&end);
+            assert!(answer.code == expected.0 && answer.remark.starts_with(expected.1), "{end:?}: {answer:?}");
+        };
+        ask(8, "others", queue_offset, physical, (1, "The producer group wrong"));
+        ask(8, "dealers", queue_offset + 1, physical, (1, "The transaction state table offset wrong"));
+        for nowhere in [physical + 1, -1, i64::MAX, i64::MIN, 0] {
+            ask(8, "dealers", queue_offset, nowhere, (1, NONE));
+        }
+        ask(4, "dealers", queue_offset, physical, (1, "commitOrRollback field wrong"));
+        ask(0, "dealers", queue_offset, physical, (0, "nothing is decided"));
+        ask(8, "dealers", queue_offset, physical, (0, ""));
+        ask(8, "dealers", queue_offset, physical, (1, NONE));
+        ask(12, "dealers", queue_offset, physical, (1, NONE));
+        let physical = i64::from_str_radix(&other.fields["msgId"][16..], 16).expect("an offset in the id");
+        ask(12, "dealers", queue_offset + 1, physical, (0, ""));
+        ask(8, "dealers", queue_offset + 1, physical, (1, NONE));
+
+        let seen = client.call(&pull(encoding, 125, DEALS, 0, 1, 0));
+        let expected: Vec<(i64, Vec<u8>)> = (1..place as i64 + 2).map(|offset| (offset, b"a deal".to_vec())).collect();
+        assert_eq!(records(&seen), expected);
+        let bad = client.call(&Request::new(encoding, 323, 126).field("topic", DEALS).field("msgId", &sent.fields["msgId"]));
+        assert!(bad.code == 1 && bad.remark.contains("Only messages of TRANS_CHECK_MAX_TIME_TOPIC"), "{bad:?}");
+    }
+}
+
 fn unknown_codes(client: &mut Client) {
     for encoding in BOTH {
         let unknown = client.call(&Request::new(encoding, 7777, 110));
         assert_eq!(unknown.code, 3);
         assert!(unknown.remark.contains("7777"), "{unknown:?}");
-        let later = client.call(&Request::new(encoding, 37, 111));
+        let later = client.call(&Request::new(encoding, 908, 111));
         assert_eq!(later.code, 3);
-        assert!(later.remark.contains("37") && later.remark.contains("END_TRANSACTION"), "{later:?}");
+        assert!(later.remark.contains("908") && later.remark.contains("RESET_MASTER_FLUSH_OFFSET"), "{later:?}");
     }
 }
 
