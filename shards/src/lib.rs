@@ -10,6 +10,7 @@ pub mod group;
 pub mod log;
 pub mod offsets;
 pub mod placement;
+pub mod pop;
 pub mod queue;
 pub mod record;
 pub mod runtime;

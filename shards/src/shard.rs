@@ -16,6 +16,7 @@ use crate::group::{GroupChange, Groups};
 use crate::log::{BlockWrite, GroupCommit, NoRoom};
 use crate::offsets::{ConsumerOffsets, OffsetCommit};
 use crate::placement::Placement;
+use crate::pop::{ModeChange, Pops, RequestModes};
 use crate::queue::{IndexEntry, QueueSlot, Queues, TailCache, Visible, key_hash};
 use crate::record::{BadBatch, Batch, IndexedProperties, NewMessage};
 use crate::topic::{TopicChange, Topics};
@@ -36,6 +37,9 @@ pub struct Shard {
     pub offsets: ConsumerOffsets,
     /// Messages that wait for a commit or a rollback.
     pub halves: HalfMessages,
+    /// What is popped and not acked.
+    pub pops: Pops,
+    pub request_modes: RequestModes,
     pub(crate) segment_bytes: u64,
     pub(crate) active_segment: LogPosition,
     pub(crate) store_time: Millis,
@@ -52,6 +56,7 @@ pub struct Shard {
 pub enum Change {
     Topic(TopicChange),
     Group(GroupChange),
+    RequestMode(ModeChange),
 }
 
 /// The place that a message, or the first of a batch, has got.
@@ -217,11 +222,13 @@ impl Shard {
         let control = match &change {
             Change::Topic(change) => Control::Topic(change.clone()),
             Change::Group(change) => Control::Group(change.clone()),
+            Change::RequestMode(change) => Control::RequestMode(change.clone()),
         };
         let end = self.append_control(&control)?;
         let mut removed = Vec::new();
-        let Shard { topics, groups, queues, offsets, .. } = self;
-        apply(change, topics, groups, queues, offsets, &mut |slot| removed.push(slot));
+        let Shard { topics, groups, queues, offsets, pops, request_modes, .. } = self;
+        let tables = Tables { topics, groups, queues, offsets, pops, request_modes };
+        apply(change, tables, &mut |slot| removed.push(slot));
         Ok((end, removed))
     }
 
@@ -306,6 +313,15 @@ impl Shard {
         Ok(())
     }
 
+    /// The queue, made if its topic has it.
+    pub(crate) fn open_queue(&mut self, topic: &str, queue_id: u32) -> Option<QueueSlot> {
+        if let Some(slot) = self.queues.slot(topic, queue_id) {
+            return Some(slot);
+        }
+        let topic = self.topics.get(topic).filter(|topic| queue_id < topic.queues())?;
+        Some(self.queues.open(&topic.name, topic.incarnation, queue_id))
+    }
+
     fn queue_of(&mut self, message: &NewMessage<'_>) -> Result<QueueSlot, AppendError> {
         if let Some(full) = &self.refusing {
             return Err(AppendError::DiskFull(full.clone()));
@@ -320,15 +336,19 @@ impl Shard {
     }
 }
 
+/// All that a change of settings may touch.
+pub(crate) struct Tables<'s> {
+    pub topics: &'s mut Topics,
+    pub groups: &'s mut Groups,
+    pub queues: &'s mut Queues,
+    pub offsets: &'s mut ConsumerOffsets,
+    pub pops: &'s mut Pops,
+    pub request_modes: &'s mut RequestModes,
+}
+
 /// Makes a change that is in the log. `removed` is told of the queues that are no more.
-pub(crate) fn apply(
-    change: Change,
-    topics: &mut Topics,
-    groups: &mut Groups,
-    queues: &mut Queues,
-    offsets: &mut ConsumerOffsets,
-    removed: &mut dyn FnMut(QueueSlot),
-) {
+pub(crate) fn apply(change: Change, tables: Tables<'_>, removed: &mut dyn FnMut(QueueSlot)) {
+    let Tables { topics, groups, queues, offsets, pops, request_modes } = tables;
     match change {
         Change::Topic(change) => {
             let put = match &change {
@@ -339,13 +359,20 @@ pub(crate) fn apply(
             if put != Some(before.incarnation) {
                 queues.remove_topic(&before.name, before.incarnation, removed);
                 offsets.remove_topic(&before.name);
+                pops.remove_topic(&before.name);
             }
         }
         Change::Group(change) => {
-            if let GroupChange::Deleted { name, clean_offsets: true, .. } = &change {
-                offsets.remove_group(name);
+            if let GroupChange::Deleted { name, clean_offsets, .. } = &change {
+                if *clean_offsets {
+                    offsets.remove_group(name);
+                }
+                // What a deleted group has in its hands comes back to nobody.
+                pops.remove_group(name);
+                request_modes.remove_group(name);
             }
             groups.apply(change);
         }
+        Change::RequestMode(change) => request_modes.apply(change),
     }
 }

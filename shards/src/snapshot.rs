@@ -5,7 +5,7 @@
 //! | offset | bytes | field | |
 //! |---|---|---|---|
 //! | 0 | 4 | magic | `RQSN` |
-//! | 4 | 4 | format | 1 or 2: 2 has more kinds of sections |
+//! | 4 | 4 | format | 2; 1 had the first four kinds of sections |
 //! | 8 | 2 | shard | |
 //! | 10 | 6 | | zero |
 //! | 16 | 8 | position | settings are as they were here; entries from here on are replayed into them |
@@ -16,7 +16,8 @@
 //! | 52 | 4 | head CRC | over bytes 0 to 51 |
 //! | 56 | | sections | u32 kind, u32 bytes, the bytes, again and again |
 //!
-//! Section kinds: 1 topics, 2 groups, 3 consumer offsets (several), 4 queues (several), 6 half messages (several). Unknown kinds are an error: a newer
+//! Section kinds: 1 topics, 2 groups, 3 consumer offsets (several), 4 queues (several), 6 half messages (several), 7 messages in
+//! flight (several), 9 message request modes. Unknown kinds are an error: a newer
 //! version would raise the format.
 
 use std::fmt;
@@ -35,6 +36,8 @@ pub enum Section {
     Offsets,
     Queues,
     Halves,
+    Pops,
+    RequestModes,
 }
 
 impl Section {
@@ -45,13 +48,14 @@ impl Section {
             Section::Offsets => 3,
             Section::Queues => 4,
             Section::Halves => 6,
+            Section::Pops => 7,
+            Section::RequestModes => 9,
         }
     }
 
     fn from_number(number: u32) -> Option<Section> {
-        [Section::Topics, Section::Groups, Section::Offsets, Section::Queues, Section::Halves]
-            .into_iter()
-            .find(|kind| kind.number() == number)
+        use Section::{Groups, Halves, Offsets, Pops, Queues, RequestModes, Topics};
+        [Topics, Groups, Offsets, Queues, Halves, Pops, RequestModes].into_iter().find(|kind| kind.number() == number)
     }
 }
 

@@ -9,12 +9,15 @@
 //! | 5 offsets removed | text topic, text group; an empty one stands for all |
 //! | 7 half ended | u64 position of the half message: it was committed, rolled back, given up or moved on |
 //! | 8 half checked | u64 position, u32 how often its producer has been asked by now |
+//! | 9 popped, 10 settled, 11 extended | `pop::PopEvent` |
+//! | 12 request mode | `pop::ModeChange` |
 //!
 //! Offsets are written for every pull that commits, so writing and reading them allocates nothing.
 
 use super::{BadEntryWhy, CONTROL_HEAD_BYTES, CONTROL_MAGIC};
 use crate::group::GroupChange;
 use crate::offsets::OffsetCommit;
+use crate::pop::{ModeChange, PopEvent, REQUEST_MODE};
 use crate::topic::TopicChange;
 use crate::types::{LogPosition, QueueOffset};
 use crate::wire::{BadBytes, Reader, Writer};
@@ -54,6 +57,9 @@ pub enum Control<'a> {
         position: LogPosition,
         checks: u32,
     },
+    /// Messages were handed out, acked, revived or held for longer.
+    Pop(PopEvent<'a>),
+    RequestMode(ModeChange),
     /// From a newer program that let older ones ignore it.
     Unknown {
         kind: u16,
@@ -99,6 +105,11 @@ impl Control<'_> {
                 out.u64(position.0);
                 out.u32(*checks);
                 HALF_CHECKED
+            }
+            Control::Pop(event) => event.encode(out),
+            Control::RequestMode(change) => {
+                change.encode(out);
+                REQUEST_MODE
             }
             Control::Unknown { kind } => panic!("kind {kind} is not ours to write"),
         };
@@ -172,10 +183,14 @@ fn decode_payload(bytes: &[u8]) -> Result<Control<'_>, BadBytes> {
         }
         HALF_ENDED => Control::HalfEnded { position: LogPosition(read.u64("position")?) },
         HALF_CHECKED => Control::HalfChecked { position: LogPosition(read.u64("position")?), checks: read.u32("checks")? },
-        kind => {
-            read.bytes(left, "unknown")?;
-            Control::Unknown { kind }
-        }
+        REQUEST_MODE => Control::RequestMode(ModeChange::decode(&mut read)?),
+        kind => match PopEvent::decode(kind, &mut read)? {
+            Some(event) => Control::Pop(event),
+            None => {
+                read.bytes(left, "unknown")?;
+                Control::Unknown { kind }
+            }
+        },
     };
     read.finish()?;
     Ok(control)

@@ -144,10 +144,18 @@ impl Housekeeping {
                 SnapshotWriter::new(SnapshotHead { shard: state.id, position, replay_from, store_time: state.store_time });
             writer.section(Section::Topics, |out| state.topics.encode(out));
             writer.section(Section::Groups, |out| state.groups.encode(out));
+            writer.section(Section::RequestModes, |out| state.request_modes.encode(out));
             (writer, position, replay_from)
         };
         if live.durable(position).await.is_err() {
             return Ok(());
+        }
+        // Before the consumer offsets: what is acked between the two is in the offsets, and a queue that has left this table is
+        // known only there.
+        let mut from = Some(0);
+        while let Some(at) = from {
+            from = writer.section(Section::Pops, |out| live.state.borrow().pops.encode_slice(at, SLICE_BYTES, out));
+            yield_now().await;
         }
         let mut from = Some(0);
         while let Some(at) = from {

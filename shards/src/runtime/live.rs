@@ -16,6 +16,7 @@ use super::cold::ColdReads;
 use super::commit_log::{CommitLog, LogOwner};
 use super::housekeeping::{Housekeeping, Retention};
 use super::index_files::IndexFiles;
+use super::pop::PopWatches;
 use super::reader::{Pulls, steady};
 use super::{Lane, sleep, spawn, timeout};
 use super::{Signal, SlotSetter, slot};
@@ -49,6 +50,7 @@ pub struct LiveShard {
     /// Queues that have just got visible messages; kept for its memory.
     changed: RefCell<Vec<Visible>>,
     pub(super) pulls: RefCell<Pulls>,
+    pub(super) watches: PopWatches,
     pub(super) indexes: IndexFiles,
     pub(super) cold: Rc<ColdReads>,
     /// Its own tasks keep it alive: it holds the shard, and a circle would never be freed.
@@ -80,6 +82,7 @@ impl LiveShard {
             stopping: Cell::new(false),
             changed: RefCell::default(),
             pulls: RefCell::new(Pulls::new(limits.pulls_max, steady())),
+            watches: PopWatches::default(),
             indexes: IndexFiles::default(),
             housekeeping: RefCell::default(),
         });
@@ -159,6 +162,7 @@ impl LiveShard {
                     for queue in removed {
                         self.pulls.borrow_mut().close(queue, |setter| setter.set(()));
                     }
+                    self.watches.raise_all();
                     return Ok(end);
                 }
                 Err(error) => return Err(error),
@@ -258,6 +262,7 @@ impl LiveShard {
             let mut pulls = self.pulls.borrow_mut();
             for visible in changed.drain(..) {
                 pulls.advanced(&state.queues, visible, |setter| setter.set(()));
+                self.watches.raise(visible.slot);
             }
         }
         self.changed.replace(changed);

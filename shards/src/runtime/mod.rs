@@ -32,6 +32,7 @@ mod new_file;
 pub mod open;
 mod pace;
 mod panic;
+pub mod pop;
 pub mod reader;
 pub mod recover;
 pub mod signals;

@@ -18,13 +18,15 @@ use crate::group::{GroupRules, Groups};
 use crate::log::{BlockKind, LogOptions, segment};
 use crate::offsets::ConsumerOffsets;
 use crate::placement::Placement;
+use crate::pop::{PopLimits, Pops, RequestModes};
 use crate::queue::{QueueLimits, Queues, Seal, TailCache, is_queued, key_hash};
 use crate::record::IndexedProperties;
-use crate::shard::{Change, Shard};
+use crate::shard::{Change, Shard, Tables};
 use crate::snapshot::{self, Section};
 use crate::topic::{TopicRules, Topics};
 use crate::transaction::{HALF_TOPIC, HALVES_MAX, Half, HalfMessages};
 use crate::types::{LogPosition, Millis};
+use crate::wire::Reader;
 
 const DAMAGED: &str = "restore the shard's folder from a backup, or run `ringmq store check` to see what is readable";
 
@@ -53,6 +55,8 @@ struct Restoring<'o> {
     groups: Groups,
     offsets: ConsumerOffsets,
     halves: HalfMessages,
+    pops: Pops,
+    request_modes: RequestModes,
     queues: Queues,
     store_time: Millis,
     /// Index files of segments that were rotated past during a long replay.
@@ -90,6 +94,8 @@ pub async fn open(options: ShardOptions) -> Result<(Rc<LiveShard>, Recovery), St
         groups: restoring.groups,
         offsets: restoring.offsets,
         halves: restoring.halves,
+        pops: restoring.pops,
+        request_modes: restoring.request_modes,
         segment_bytes: options.log.segment_bytes,
         active_segment: restoring.active_segment,
         store_time: restoring.store_time,
@@ -123,6 +129,8 @@ impl<'o> Restoring<'o> {
             groups: Groups::new(options.groups.clone(), now()),
             offsets: ConsumerOffsets::new(options.offsets_max),
             halves: HalfMessages::new(HALVES_MAX),
+            pops: Pops::new(PopLimits::default()),
+            request_modes: RequestModes::default(),
             queues: Queues::new(options.queues, at),
             store_time: Millis::default(),
             indexes: Vec::new(),
@@ -148,6 +156,10 @@ impl<'o> Restoring<'o> {
                 }
                 Section::Offsets => restoring.offsets.load_slice(bytes, head.position).map_err(|bad| bad.to_string())?,
                 Section::Halves => restoring.halves.load_slice(bytes).map_err(|bad| bad.to_string())?,
+                Section::RequestModes => {
+                    restoring.request_modes = RequestModes::decode(&mut Reader::new(bytes)).map_err(|bad| bad.to_string())?;
+                }
+                Section::Pops => restoring.pops.load_slice(bytes).map_err(|bad| bad.to_string())?,
                 Section::Queues => restoring.queues.load_slice(bytes).map_err(|bad| bad.to_string())?,
             }
         }
@@ -209,8 +221,8 @@ impl<'o> Restoring<'o> {
     }
 
     fn replay_change(&mut self, change: Change) {
-        let Restoring { topics, groups, queues, offsets, .. } = self;
-        crate::shard::apply(change, topics, groups, queues, offsets, &mut |_| ());
+        let Restoring { topics, groups, queues, offsets, pops, request_modes, .. } = self;
+        crate::shard::apply(change, Tables { topics, groups, queues, offsets, pops, request_modes }, &mut |_| ());
     }
 
     fn replay_control(&mut self, position: LogPosition, control: Control<'_>) -> Result<(), (LogPosition, String)> {
@@ -230,6 +242,8 @@ impl<'o> Restoring<'o> {
             },
             Control::HalfEnded { position } => _ = self.halves.end(position),
             Control::HalfChecked { position, checks } => self.halves.checked(position, checks),
+            Control::Pop(event) => self.pops.apply(&event, &mut self.offsets),
+            Control::RequestMode(change) => self.replay_change(Change::RequestMode(change)),
             Control::SettingsVersion(_) | Control::Unknown { .. } => {}
         }
         Ok(())

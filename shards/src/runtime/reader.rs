@@ -145,7 +145,7 @@ impl LiveShard {
                     return (None, Plan::Ready { status, next_begin: zero, min: zero, max: zero });
                 }
                 // Whoever waits for a queue's first message waits for a queue that is there.
-                Some(state.queues.open(&topic.name, topic.incarnation, request.queue_id))
+                state.open_queue(&request.topic, request.queue_id)
             }
             (slot, _) => slot,
         };
@@ -166,7 +166,7 @@ impl LiveShard {
     }
 
     /// The bytes of all planned records, in their order.
-    async fn read_all(&self, slot: QueueSlot, reads: &[PlannedRead]) -> Result<Vec<u8>, ReadError> {
+    pub(super) async fn read_all(&self, slot: QueueSlot, reads: &[PlannedRead]) -> Result<Vec<u8>, ReadError> {
         let mut body = Vec::with_capacity(reads.iter().map(|read| read.size as usize).sum());
         let mut rest = reads;
         let mut held: Option<HeldExtent> = None;

@@ -1,0 +1,292 @@
+//! POP on a shard at work: reading what was handed out, waiting until that is durable, and waiting for messages.
+//!
+//! A pop's messages leave only when the entry that makes them invisible is durable: otherwise a crash would have them
+//! handed out a second time while the first consumer still holds them.
+//!
+//! Before: `broker::pop`; after: `pop` (decides), `runtime::reader` (reads).
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use hashbrown::HashMap;
+
+use super::live::LiveShard;
+use super::reader::{ReadError, steady};
+use super::{Signal, now, timeout, yield_now};
+use crate::pop::{AckOutcome, Extended, Handed, PopError, PopRequest, PopScan, Taken, Took};
+use crate::queue::QueueSlot;
+use crate::shard::AppendError;
+use crate::types::{Millis, QueueOffset};
+
+/// What a pop got of one queue.
+#[derive(Clone, Debug, Default)]
+pub struct Popped {
+    pub start: QueueOffset,
+    pub offsets: Vec<QueueOffset>,
+    /// How often each was handed out in order before.
+    pub counts: Vec<i32>,
+    /// Messages of the queue behind those.
+    pub rest: i64,
+    /// Records as stored, back to back.
+    pub body: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PopFailed {
+    Pop(PopError),
+    Read(ReadError),
+}
+
+impl From<ReadError> for PopFailed {
+    fn from(error: ReadError) -> PopFailed {
+        PopFailed::Read(error)
+    }
+}
+
+impl From<AppendError> for PopFailed {
+    fn from(error: AppendError) -> PopFailed {
+        PopFailed::Pop(PopError::Append(error))
+    }
+}
+
+impl fmt::Display for PopFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PopFailed::Pop(error) => error.fmt(f),
+            PopFailed::Read(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for PopFailed {}
+
+/// A queue that somebody wants to pop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchedQueue {
+    pub topic: String,
+    pub queue_id: u32,
+}
+
+/// Who waits for messages of which queues.
+#[derive(Default)]
+pub(super) struct PopWatches {
+    by_queue: RefCell<HashMap<QueueSlot, Vec<Weak<Signal>>>>,
+}
+
+impl PopWatches {
+    /// A queue has something new.
+    pub fn raise(&self, slot: QueueSlot) {
+        let mut by_queue = self.by_queue.borrow_mut();
+        if by_queue.is_empty() {
+            return;
+        }
+        by_queue.remove(&slot).into_iter().flatten().for_each(|watch| raise(&watch));
+    }
+
+    /// Topics have changed: whoever waits looks which queues there are now.
+    pub fn raise_all(&self) {
+        // In no order that matters: each of them looks for itself.
+        self.by_queue.borrow_mut().drain().flat_map(|(_, watches)| watches).for_each(|watch| raise(&watch));
+    }
+
+    fn add(&self, slot: QueueSlot, watch: &Rc<Signal>) {
+        let mut by_queue = self.by_queue.borrow_mut();
+        let watches = by_queue.entry(slot).or_default();
+        if !watches.iter().any(|other| is(other, watch)) {
+            watches.push(Rc::downgrade(watch));
+        }
+    }
+
+    fn remove(&self, slot: QueueSlot, watch: &Rc<Signal>) {
+        let mut by_queue = self.by_queue.borrow_mut();
+        let Some(watches) = by_queue.get_mut(&slot) else { return };
+        watches.retain(|other| !is(other, watch));
+        if watches.is_empty() {
+            by_queue.remove(&slot);
+        }
+    }
+
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.by_queue.borrow().len()
+    }
+}
+
+fn raise(watch: &Weak<Signal>) {
+    if let Some(watch) = watch.upgrade() {
+        watch.raise();
+    }
+}
+
+fn is(watch: &Weak<Signal>, other: &Rc<Signal>) -> bool {
+    std::ptr::eq(watch.as_ptr(), Rc::as_ptr(other))
+}
+
+/// One wait's entries among the watches, taken out when it ends.
+struct Watching<'l> {
+    live: &'l LiveShard,
+    signal: Rc<Signal>,
+    slots: Vec<QueueSlot>,
+}
+
+impl Watching<'_> {
+    fn forget(&mut self) {
+        for slot in self.slots.drain(..) {
+            self.live.watches.remove(slot, &self.signal);
+        }
+    }
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+impl LiveShard {
+    /// Hands out messages of one queue; returns when that is durable.
+    pub async fn pop(&self, request: &PopRequest<'_>) -> Result<Popped, PopFailed> {
+        let taken = self.take(request).await?;
+        let Taken { slot, reads, start, counts, rest, end } = taken;
+        let offsets = reads.iter().map(|read| read.queue_offset).collect();
+        let body = match slot {
+            Some(slot) if !reads.is_empty() => self.read_all(slot, &reads).await?,
+            _ => Vec::new(),
+        };
+        if let Some(end) = end {
+            self.durable(end).await?;
+        }
+        Ok(Popped { start, offsets, counts, rest, body })
+    }
+
+    async fn take(&self, request: &PopRequest<'_>) -> Result<Taken, PopFailed> {
+        let mut scan = PopScan::default();
+        loop {
+            let took = {
+                let mut state = self.state.borrow_mut();
+                let before = state.log.appended();
+                let took = state.pop(now(), request, &mut scan);
+                let logged = state.log.appended() != before;
+                drop(state);
+                if logged {
+                    self.appended();
+                }
+                took
+            };
+            match took {
+                Ok(Took::Done(taken)) => return Ok(taken),
+                Ok(Took::More) => yield_now().await,
+                Ok(Took::Need(read)) => self.load_index(read).await?,
+                Err(PopError::Append(AppendError::NoRoom)) => self.room().await,
+                Err(error) => return Err(PopFailed::Pop(error)),
+            }
+        }
+    }
+
+    /// A group has consumed messages; returns when that is durable.
+    pub async fn pop_ack(&self, topic: &str, group: &str, queue_id: u32, messages: &[Handed]) -> Result<AckOutcome, AppendError> {
+        let outcome = loop {
+            let outcome = self.state.borrow_mut().pop_ack(topic, group, queue_id, messages);
+            match outcome {
+                Err(AppendError::NoRoom) => self.room().await,
+                outcome => break outcome?,
+            }
+        };
+        self.settled(topic, queue_id, outcome).await?;
+        Ok(outcome)
+    }
+
+    /// Messages whose invisible time was over are stored elsewhere, or gone.
+    pub async fn pop_revived(&self, topic: &str, group: &str, queue_id: u32, messages: &[Handed]) -> Result<(), AppendError> {
+        let outcome = loop {
+            let outcome = self.state.borrow_mut().pop_revived(topic, group, queue_id, messages);
+            match outcome {
+                Err(AppendError::NoRoom) => self.room().await,
+                outcome => break outcome?,
+            }
+        };
+        self.settled(topic, queue_id, outcome).await
+    }
+
+    async fn settled(&self, topic: &str, queue_id: u32, outcome: AckOutcome) -> Result<(), AppendError> {
+        let AckOutcome::Done { end, freed } = outcome else { return Ok(()) };
+        self.appended();
+        let durable = self.durable(end).await;
+        if freed {
+            self.raise_queue(topic, queue_id);
+        }
+        durable
+    }
+
+    /// A consumer wants to hold a message for another time; returns when that is durable.
+    #[expect(clippy::too_many_arguments, reason = "the message's name has four parts")]
+    pub async fn pop_extend(
+        &self,
+        topic: &str,
+        group: &str,
+        queue_id: u32,
+        message: Handed,
+        pop_time: Millis,
+        visible_at: Millis,
+    ) -> Result<Extended, AppendError> {
+        loop {
+            let extended = self.state.borrow_mut().pop_extend(topic, group, queue_id, message, pop_time, visible_at);
+            match extended {
+                Err(AppendError::NoRoom) => self.room().await,
+                Err(error) => return Err(error),
+                Ok(extended) => {
+                    self.appended();
+                    self.durable(extended.end).await?;
+                    // A batch in order may be free earlier now.
+                    self.raise_queue(topic, queue_id);
+                    return Ok(extended);
+                }
+            }
+        }
+    }
+
+    fn raise_queue(&self, topic: &str, queue_id: u32) {
+        let slot = self.state.borrow().queues.slot(topic, queue_id);
+        if let Some(slot) = slot {
+            self.watches.raise(slot);
+        }
+    }
+
+    /// Returns true when one of the queues has something that the group could pop; false at the `deadline`, which `steady`
+    /// tells. `queues` says which queues of this shard are meant, and is asked again when topics have changed.
+    pub async fn pop_watch(
+        &self,
+        group: &str,
+        queues: impl Fn() -> Vec<WatchedQueue>,
+        in_flight_max: usize,
+        deadline: Millis,
+    ) -> bool {
+        let mut watching = Watching { live: self, signal: Rc::new(Signal::new()), slots: Vec::new() };
+        loop {
+            let mut free_at: Option<Millis> = None;
+            watching.forget();
+            for WatchedQueue { topic, queue_id } in queues() {
+                let mut state = self.state.borrow_mut();
+                let time = now();
+                if state.pop_has_messages(&topic, group, queue_id, in_flight_max, time) {
+                    return true;
+                }
+                let unblocks = state.pop_unblocks(&topic, group, queue_id, time);
+                free_at = [free_at, unblocks].into_iter().flatten().min();
+                if let Some(slot) = state.open_queue(&topic, queue_id) {
+                    self.watches.add(slot, &watching.signal);
+                    watching.slots.push(slot);
+                }
+            }
+            let left = deadline.since(steady());
+            if left == 0 {
+                return false;
+            }
+            // One more than is left of the batch's time, so that it is over then.
+            let wait = free_at.map_or(left, |free_at| left.min(free_at.since(now()) + 1));
+            let _raised_or_not = timeout(Duration::from_millis(wait as u64), watching.signal.wait()).await;
+        }
+    }
+}
