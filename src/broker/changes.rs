@@ -10,6 +10,7 @@
 use std::rc::Rc;
 
 use ringmq_shards::group::{BadGroupUpdate, GroupLookup, SubscriptionGroupConfig};
+use ringmq_shards::pop::ModeChange;
 use ringmq_shards::runtime::{self, mesh::Request};
 use ringmq_shards::shard::{Change, Shard};
 use ringmq_shards::topic::{BadTopicUpdate, FirstSend, TopicConfig, TopicFilterType, TopicName, TopicUpdate, TopicsFull};
@@ -53,6 +54,11 @@ pub enum Wanted {
     GroupUsed {
         group: String,
     },
+    /// The topic in which popped messages of one topic come back to one group, by its name.
+    PopRetry {
+        topic: String,
+    },
+    RequestMode(ModeChange),
 }
 
 /// UPDATE_AND_CREATE_TOPIC, owned.
@@ -99,6 +105,14 @@ impl Wanted {
                 GroupLookup::Create(change) => Some(Change::Group(change)),
                 GroupLookup::Known(_) | GroupLookup::Missing => None,
             },
+            Wanted::PopRetry { topic } => {
+                let made = shard.topics.create_if_absent(TopicConfig::new(topic).with_queues(1), now);
+                made.map_err(|full| Refusal::new(ResponseCode::SystemError, full.to_string()))?.map(Change::Topic)
+            }
+            Wanted::RequestMode(wanted) => {
+                let change = shard.request_modes.change(wanted.clone());
+                change.map_err(|bad| Refusal::new(ResponseCode::SystemError, bad.to_string()))?.map(Change::RequestMode)
+            }
             Wanted::GroupSettings { settings, attributes } => {
                 let attributes: Vec<(&str, &str)> =
                     attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();

@@ -22,6 +22,7 @@ use super::ack::{self, Acks, Ticket, Waiter};
 use super::counters::Counters;
 use super::crossing::Arrivals;
 use super::dispatch;
+use super::pop::{Polls, Routes};
 use super::rates::Rates;
 use super::registrar::Registrar;
 use super::response::Refusal;
@@ -73,6 +74,9 @@ pub struct Core {
     /// Consumer groups whose home this core is, and the producers of connections.
     pub members: RefCell<Members>,
     pub locks: RefCell<QueueLocks>,
+    /// Pops of this core's connections that wait.
+    pub polls: RefCell<Polls>,
+    pub routes: RefCell<Routes>,
     /// At the home of settings: one change at a time.
     pub changes_turn: Turn,
     /// At the home of settings, where there are name servers.
@@ -169,5 +173,6 @@ impl Service for Core {
 
     fn closed(self: &Rc<Self>, connection: &Rc<Connection>) {
         super::client::connection_closed(self, connection);
+        super::pop::connection_closed(self, connection);
     }
 }

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use ringmq_shards::runtime::{self, Lane};
 
 use super::core::Core;
+use super::pop::{assign, look, settle, take};
 use super::response::{Refusal, Response};
 use super::{client, config, connections, group, lock, offset, pull, send, stats, topic, transaction, view};
 use crate::net::connection::InFlight;
@@ -56,6 +57,17 @@ pub fn handler(code: RequestCode) -> Option<Handler> {
     Some(match code {
         RequestCode::SendMessage | RequestCode::SendMessageV2 | RequestCode::SendBatchMessage => Inline(send::send),
         RequestCode::PullMessage | RequestCode::LitePullMessage => Inline(pull::pull),
+
+        RequestCode::PopMessage => Inline(take::pop),
+        RequestCode::AckMessage => Task(|call| Box::pin(settle::ack(call))),
+        RequestCode::BatchAckMessage => Task(|call| Box::pin(settle::ack_batch(call))),
+        RequestCode::ChangeMessageInvisibletime => Task(|call| Box::pin(settle::change_invisible_time(call))),
+        RequestCode::PeekMessage => Task(|call| Box::pin(look::peek(call))),
+        RequestCode::Notification => Task(|call| Box::pin(look::notification(call))),
+        RequestCode::PollingInfo => Task(|call| Box::pin(look::polling_info(call))),
+        RequestCode::QueryAssignment => Task(|call| Box::pin(assign::query(call))),
+        RequestCode::SetMessageRequestMode => Task(|call| Box::pin(assign::set_mode(call))),
+        RequestCode::GetAllMessageRequestMode => Task(|call| Box::pin(assign::modes(call))),
 
         RequestCode::HeartBeat => Task(|call| Box::pin(client::heartbeat(call))),
         RequestCode::UnregisterClient => Task(|call| Box::pin(client::unregister(call))),

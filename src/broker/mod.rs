@@ -17,6 +17,7 @@ pub mod lock;
 pub mod membership;
 pub mod offset;
 pub mod page;
+pub mod pop;
 pub mod properties;
 pub mod pull;
 pub mod put;

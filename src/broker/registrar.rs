@@ -47,7 +47,7 @@ impl Registrar {
         match change {
             Change::Topic(TopicChange::Put { topic, .. }) => registration.topic_changed(&topic.name),
             Change::Topic(TopicChange::Deleted { .. }) => registration.all_changed(),
-            Change::Group(_) => return,
+            Change::Group(_) | Change::RequestMode(_) => return,
         }
         drop(registration);
         self.due.raise();

@@ -8,6 +8,7 @@
 use std::rc::Rc;
 
 use ringmq_shards::group::{GroupChange, SubscriptionGroupConfig};
+use ringmq_shards::pop::ModeChange;
 use ringmq_shards::runtime::mesh::Request;
 use ringmq_shards::shard::{Change, Shard};
 use ringmq_shards::topic::{TopicChange, TopicConfig};
@@ -21,8 +22,11 @@ pub async fn start(core: &Rc<Core>) -> Result<(), Refusal> {
     if home == core.id {
         return Ok(());
     }
-    let Some((topics, groups)) = core.mesh.ask(home, core, Everything).await else { return Err(Refusal::stopping()) };
-    let changes = differences(&core.live.state.borrow(), &topics, &groups);
+    let Some((topics, groups, modes)) = core.mesh.ask(home, core, Everything).await else { return Err(Refusal::stopping()) };
+    let mut changes = differences(&core.live.state.borrow(), &topics, &groups);
+    let known = core.live.state.borrow().request_modes.clone();
+    let mode = |mode| known.change(mode).ok().flatten().map(Change::RequestMode);
+    changes.extend(modes.into_iter().filter_map(mode));
     for change in changes {
         core.live.change_told(change).await?;
     }
@@ -32,7 +36,7 @@ pub async fn start(core: &Rc<Core>) -> Result<(), Refusal> {
 struct Everything;
 
 impl Request<Core> for Everything {
-    type Reply = (Vec<TopicChange>, Vec<GroupChange>);
+    type Reply = (Vec<TopicChange>, Vec<GroupChange>, Vec<ModeChange>);
 
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
         let shard = core.live.state.borrow();
@@ -40,7 +44,13 @@ impl Request<Core> for Everything {
         let group = |group: &SubscriptionGroupConfig| GroupChange::Put { group: group.clone(), version: shard.groups.version() };
         let topics = shard.topics.sorted().into_iter().map(topic).collect();
         let groups = shard.groups.sorted().into_iter().map(group).collect();
-        (topics, groups)
+        let mode = |(topic, group, mode, share_queue_nums): (&str, &str, _, _)| ModeChange {
+            topic: topic.to_owned(),
+            group: group.to_owned(),
+            mode,
+            share_queue_nums,
+        };
+        (topics, groups, shard.request_modes.iter().map(mode).collect())
     }
 }
 

@@ -27,7 +27,6 @@ const INT_MAX: i64 = i32::MAX as i64;
 
 const DELAYS: &str = "delayed messages";
 const TIMERS: &str = "timer messages";
-const POP: &str = "POP consumption";
 const REPLICAS: &str = "replication";
 const FILTERS: &str = "SQL92 filters";
 const METRICS: &str = "metrics export";
@@ -150,15 +149,18 @@ static ROWS: &[Property] = &[
     P::used("transactionCheckMax", count("checks", 1, 10_000), "15", "After so many checks without an answer a half message is moved to TRANS_CHECK_MAX_TIME_TOPIC.").live(),
     P::used("transactionCheckInterval", ms(1, 24 * HOUR), "30000", "How often half messages are looked through for those to check. (60000 in 4.9.)").live(),
     // POP.
-    P::later("defaultMessageRequestMode", Kind::Choice(&["PULL", "POP"]), "PULL", POP),
-    P::later("defaultPopShareQueueNum", count("queues", -1, 10_000), "-1", POP),
-    P::later("serverLoadBalancerEnable", Kind::Boolean, "true", POP),
-    P::later("reviveQueueNum", count("queues", 1, 1_024), "8", POP),
-    P::later("enablePopMessageThreshold", Kind::Boolean, "false", POP),
-    P::later("popInflightMessageThreshold", count("messages", 1, i64::MAX), "10000", POP),
-    P::later("enableRetryTopicV2", Kind::Boolean, "false", POP),
-    P::later("retrieveMessageFromPopRetryTopicV1", Kind::Boolean, "true", POP),
-    P::later("popFromRetryProbability", Kind::Percent { min: 0, max: 100 }, "20", POP),
+    P::used("defaultMessageRequestMode", Kind::Choice(&["PULL", "POP"]), "PULL", "How a group consumes a topic for which setConsumeMode has said nothing.").live(),
+    P::used("defaultPopShareQueueNum", count("consumers", -1, 10_000), "-1", "With how many of its neighbours a popping consumer shares its queues; 0 and less: everyone pops every queue.").live(),
+    P::used("serverLoadBalancerEnable", Kind::Boolean, "true", "QUERY_ASSIGNMENT (400) divides a topic's queues among a group; false: everyone gets all of them.").live(),
+    P::used("reviveQueueNum", count("queues", 1, 1_024), "8", "How many revive queues handles name; here nothing is kept in them."),
+    P::used("enablePopMessageThreshold", Kind::Boolean, "false", "Lets popInflightMessageThreshold count.").live(),
+    P::used("popInflightMessageThreshold", count("messages", 1, i64::MAX), "10000", "The most messages of a queue that a group may have popped and not acked; beyond it a pop finds nothing.").live(),
+    P::used("enableRetryTopicV2", Kind::Boolean, "false", "Names a group's retry topic of a popped topic %RETRY%group+topic instead of %RETRY%group_topic.").live(),
+    P::used("retrieveMessageFromPopRetryTopicV1", Kind::Boolean, "true", "With enableRetryTopicV2 the older retry topic is popped too.").live(),
+    P::used("popFromRetryProbability", Kind::Percent { min: 0, max: 100 }, "20", "How often a pop looks into the retry topic first, instead of after the topic's own queues.").live(),
+    P::used("popResponseReturnActualRetryTopic", Kind::Boolean, "false", "Messages out of a retry topic carry its name; false: the name of the topic that was popped.").live(),
+    P::used("popPollingSize", count("pops", 1, 1_000_000), "1024", "The most pops that wait on one core for the same topic, group and queue.").live(),
+    P::used("maxPopPollingSize", count("pops", 1, 10_000_000), "100000", "The most pops that wait on one core.").live(),
     // Filters, batches and light queues.
     P::later("enablePropertyFilter", Kind::Boolean, "false", FILTERS).live(),
     P::later("filterSupportRetry", Kind::Boolean, "false", FILTERS),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::error::{ConfigErrors, Origin};
 use super::layers::Values;
+use super::pop::PopSettings;
 use super::property::Property;
 use ringmq_shards::log::SyncMethod;
 use ringmq_shards::placement::Routing;
@@ -91,6 +92,7 @@ pub struct Settings {
     pub pull_messages_max: u32,
     pub pull_bytes_max: usize,
     pub notify_members: bool,
+    pub pop: PopSettings,
 
     pub reject_transactions: bool,
     /// How old a half message is before its producer is asked.
@@ -174,6 +176,7 @@ impl Settings {
             pull_messages_max: v.number("pullBatchMaxMessageCount"),
             pull_bytes_max: v.number("maxTransferBytesOnMessageInMemory"),
             notify_members: v.flag("notifyConsumerIdsChangedEnable"),
+            pop: PopSettings::from_values(v),
 
             reject_transactions: v.flag("rejectTransactionMessage"),
             transaction_timeout_ms: millis("transactionTimeOut"),

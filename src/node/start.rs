@@ -139,6 +139,7 @@ async fn start(
     reads::release(core.net.clone());
     crate::broker::client::start(&core);
     crate::broker::check_back::start(&core);
+    crate::broker::pop::start(&core);
     crate::broker::stats::start(&core);
     let settings = core.clone();
     core.live.retain(move || retention(&settings.settings.borrow()));
@@ -194,6 +195,8 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
         group_views: RefCell::new(GroupViews::new()),
         members: RefCell::new(Members::new(Limits::default())),
         locks: RefCell::new(QueueLocks::new(LOCKS_MAX)),
+        polls: RefCell::default(),
+        routes: RefCell::default(),
         changes_turn: Default::default(),
         registrar: RefCell::default(),
     });

@@ -5,24 +5,28 @@
 //!
 //! Before: `broker::pop`; after: `pop` (decides), `runtime::reader` (reads).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
 
 use super::live::LiveShard;
-use super::reader::{ReadError, steady};
+use super::reader::{PullRequest, ReadError, steady};
 use super::{Signal, now, timeout, yield_now};
+use crate::filter::TagFilter;
 use crate::pop::{AckOutcome, Extended, Handed, PopError, PopRequest, PopScan, Taken, Took};
 use crate::queue::QueueSlot;
+use crate::record::Record;
 use crate::shard::AppendError;
 use crate::types::{Millis, QueueOffset};
 
 /// What a pop got of one queue.
 #[derive(Clone, Debug, Default)]
 pub struct Popped {
+    pub queue_id: u32,
     pub start: QueueOffset,
     pub offsets: Vec<QueueOffset>,
     /// How often each was handed out in order before.
@@ -72,7 +76,10 @@ pub struct WatchedQueue {
 /// Who waits for messages of which queues.
 #[derive(Default)]
 pub(super) struct PopWatches {
-    by_queue: RefCell<HashMap<QueueSlot, Vec<Weak<Signal>>>>,
+    /// By the order in which they came: who wakes first must not depend on a table's random hashes.
+    all: RefCell<BTreeMap<u64, Rc<Signal>>>,
+    by_queue: RefCell<HashMap<QueueSlot, Vec<u64>>>,
+    last: Cell<u64>,
 }
 
 impl PopWatches {
@@ -82,83 +89,96 @@ impl PopWatches {
         if by_queue.is_empty() {
             return;
         }
-        by_queue.remove(&slot).into_iter().flatten().for_each(|watch| raise(&watch));
+        let all = self.all.borrow();
+        for number in by_queue.remove(&slot).into_iter().flatten() {
+            all.get(&number).expect("who leaves takes its queues along").raise();
+        }
     }
 
     /// Topics have changed: whoever waits looks which queues there are now.
     pub fn raise_all(&self) {
-        // In no order that matters: each of them looks for itself.
-        self.by_queue.borrow_mut().drain().flat_map(|(_, watches)| watches).for_each(|watch| raise(&watch));
+        self.all.borrow().values().for_each(|signal| signal.raise());
     }
 
-    fn add(&self, slot: QueueSlot, watch: &Rc<Signal>) {
-        let mut by_queue = self.by_queue.borrow_mut();
-        let watches = by_queue.entry(slot).or_default();
-        if !watches.iter().any(|other| is(other, watch)) {
-            watches.push(Rc::downgrade(watch));
-        }
-    }
-
-    fn remove(&self, slot: QueueSlot, watch: &Rc<Signal>) {
-        let mut by_queue = self.by_queue.borrow_mut();
-        let Some(watches) = by_queue.get_mut(&slot) else { return };
-        watches.retain(|other| !is(other, watch));
-        if watches.is_empty() {
-            by_queue.remove(&slot);
-        }
-    }
-
-    #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.by_queue.borrow().len()
+        self.all.borrow().len()
     }
 }
 
-fn raise(watch: &Weak<Signal>) {
-    if let Some(watch) = watch.upgrade() {
-        watch.raise();
-    }
-}
-
-fn is(watch: &Weak<Signal>, other: &Rc<Signal>) -> bool {
-    std::ptr::eq(watch.as_ptr(), Rc::as_ptr(other))
-}
-
-/// One wait's entries among the watches, taken out when it ends.
+/// One wait among the watches, taken out when it ends.
 struct Watching<'l> {
-    live: &'l LiveShard,
+    watches: &'l PopWatches,
+    number: u64,
     signal: Rc<Signal>,
     slots: Vec<QueueSlot>,
 }
 
-impl Watching<'_> {
-    fn forget(&mut self) {
+impl<'l> Watching<'l> {
+    fn begin(watches: &'l PopWatches) -> Watching<'l> {
+        let number = watches.last.get() + 1;
+        watches.last.set(number);
+        let signal = Rc::new(Signal::new());
+        watches.all.borrow_mut().insert(number, signal.clone());
+        Watching { watches, number, signal, slots: Vec::new() }
+    }
+
+    fn add(&mut self, slot: QueueSlot) {
+        self.watches.by_queue.borrow_mut().entry(slot).or_default().push(self.number);
+        self.slots.push(slot);
+    }
+
+    fn forget_queues(&mut self) {
+        let mut by_queue = self.watches.by_queue.borrow_mut();
         for slot in self.slots.drain(..) {
-            self.live.watches.remove(slot, &self.signal);
+            let Some(numbers) = by_queue.get_mut(&slot) else { continue };
+            numbers.retain(|number| *number != self.number);
+            if numbers.is_empty() {
+                by_queue.remove(&slot);
+            }
         }
     }
 }
 
 impl Drop for Watching<'_> {
     fn drop(&mut self) {
-        self.forget();
+        self.forget_queues();
+        self.watches.all.borrow_mut().remove(&self.number);
     }
 }
 
 impl LiveShard {
-    /// Hands out messages of one queue; returns when that is durable.
-    pub async fn pop(&self, request: &PopRequest<'_>) -> Result<Popped, PopFailed> {
-        let taken = self.take(request).await?;
-        let Taken { slot, reads, start, counts, rest, end } = taken;
+    /// Hands out messages of several queues, in their order, until there are enough; returns when that is durable. `request`
+    /// is for one queue after the other; its bounds are those of all.
+    pub async fn pop(&self, request: &PopRequest<'_>, queues: &[u32]) -> Result<Vec<Popped>, PopFailed> {
+        let (mut messages_left, mut bytes_left) = (request.messages_max, request.bytes_max);
+        let mut end = None;
+        let mut popped = Vec::new();
+        for queue_id in queues {
+            if messages_left == 0 || bytes_left == 0 {
+                break;
+            }
+            let of_queue =
+                PopRequest { queue_id: *queue_id, messages_max: messages_left, bytes_max: bytes_left, ..request.clone() };
+            let taken = self.take(&of_queue).await?;
+            messages_left -= taken.reads.len() as u32;
+            bytes_left = bytes_left.saturating_sub(taken.reads.iter().map(|read| read.size as usize).sum());
+            end = end.max(taken.end);
+            popped.push(self.read_taken(*queue_id, taken).await?);
+        }
+        if let Some(end) = end {
+            self.durable(end).await?;
+        }
+        Ok(popped)
+    }
+
+    async fn read_taken(&self, queue_id: u32, taken: Taken) -> Result<Popped, PopFailed> {
+        let Taken { slot, reads, start, counts, rest, .. } = taken;
         let offsets = reads.iter().map(|read| read.queue_offset).collect();
         let body = match slot {
             Some(slot) if !reads.is_empty() => self.read_all(slot, &reads).await?,
             _ => Vec::new(),
         };
-        if let Some(end) = end {
-            self.durable(end).await?;
-        }
-        Ok(Popped { start, offsets, counts, rest, body })
+        Ok(Popped { queue_id, start, offsets, counts, rest, body })
     }
 
     async fn take(&self, request: &PopRequest<'_>) -> Result<Taken, PopFailed> {
@@ -254,6 +274,27 @@ impl LiveShard {
         }
     }
 
+    /// Those who wait in `pop_watch`.
+    pub fn pop_watches(&self) -> usize {
+        self.watches.len()
+    }
+
+    /// The record at an offset, to be stored elsewhere; `None`: it is gone.
+    pub async fn pop_read(&self, topic: &str, queue_id: u32, offset: QueueOffset) -> Result<Option<Vec<u8>>, ReadError> {
+        let request = PullRequest {
+            topic: topic.to_owned(),
+            queue_id,
+            offset: offset.0,
+            messages_max: 1,
+            bytes_max: 1,
+            filter: TagFilter::ALL,
+            hold_millis: 0,
+        };
+        let pulled = self.pull(&request).await?;
+        let is_it = Record::parse(&pulled.body).is_ok_and(|record| record.queue_offset() == offset);
+        Ok(is_it.then_some(pulled.body))
+    }
+
     /// Returns true when one of the queues has something that the group could pop; false at the `deadline`, which `steady`
     /// tells. `queues` says which queues of this shard are meant, and is asked again when topics have changed.
     pub async fn pop_watch(
@@ -263,10 +304,10 @@ impl LiveShard {
         in_flight_max: usize,
         deadline: Millis,
     ) -> bool {
-        let mut watching = Watching { live: self, signal: Rc::new(Signal::new()), slots: Vec::new() };
+        let mut watching = Watching::begin(&self.watches);
         loop {
             let mut free_at: Option<Millis> = None;
-            watching.forget();
+            watching.forget_queues();
             for WatchedQueue { topic, queue_id } in queues() {
                 let mut state = self.state.borrow_mut();
                 let time = now();
@@ -276,8 +317,7 @@ impl LiveShard {
                 let unblocks = state.pop_unblocks(&topic, group, queue_id, time);
                 free_at = [free_at, unblocks].into_iter().flatten().min();
                 if let Some(slot) = state.open_queue(&topic, queue_id) {
-                    self.watches.add(slot, &watching.signal);
-                    watching.slots.push(slot);
+                    watching.add(slot);
                 }
             }
             let left = deadline.since(steady());

@@ -3,9 +3,11 @@
 //! - `properties`: the stored form `name 01 value 02 ...`, read and changed in place;
 //! - `batch`: the body of a batch, and taking it apart;
 //! - `id`: the ids that name a message: by its place, and by its maker.
+//! - `pop`: the names of popped messages;
 
 pub mod batch;
 pub mod id;
+pub mod pop;
 pub mod properties;
 
 use ringmq_shards::record::{BadRecord, Record};

@@ -23,6 +23,7 @@ pub mod name {
     pub const DELAY: &str = "DELAY";
     pub const DLQ_ORIGIN_MESSAGE_ID: &str = "DLQ_ORIGIN_MESSAGE_ID";
     pub const DLQ_ORIGIN_TOPIC: &str = "DLQ_ORIGIN_TOPIC";
+    pub const FIRST_POP_TIME: &str = "1ST_POP_TIME";
     pub const INNER_BASE: &str = "INNER_BASE";
     pub const INNER_NUM: &str = "INNER_NUM";
     pub const KEYS: &str = "KEYS";

@@ -13,6 +13,7 @@ mod bad_request;
 #[macro_use]
 mod fields;
 
+pub mod assignment;
 pub mod broker;
 pub mod client;
 pub mod group;
@@ -21,6 +22,7 @@ pub mod kv;
 pub mod lock;
 pub mod namesrv;
 pub mod offset;
+pub mod pop;
 pub mod pull;
 pub mod queue;
 pub mod register;
