@@ -116,7 +116,10 @@ impl Shard {
         let nothing =
             |at: QueueOffset| Took::Done(Taken { slot: Some(slot), start: at, rest: (max.0 - at.0).max(0), ..Taken::default() });
         let room = self.pop_room(request);
-        if room == 0 || self.pop_blocked_until(request, now).is_some() {
+        if self.pop_blocked_until(request, now).is_some() {
+            return Ok(Took::Done(Taken { slot: Some(slot), start, ..Taken::default() }));
+        }
+        if room == 0 {
             return Ok(nothing(start));
         }
         let messages_max = request.messages_max.min(u32::try_from(room).unwrap_or(u32::MAX));

@@ -3,6 +3,7 @@
 //! Records of a retry topic are written anew, with the name of the topic that was popped and their handle as a property,
 //! unless `popResponseReturnActualRetryTopic` says otherwise: clients route by the topic's name.
 
+use ringmq_shards::queue::PullStatus;
 use ringmq_shards::record::{NewMessage, Record};
 
 use super::visit::{Found, Harvest, Pop};
@@ -13,12 +14,13 @@ use crate::remoting::{Encoding, ResponseWriter};
 
 /// What the reply says beside the messages.
 pub struct Stamp<'a> {
+    pub code: ResponseCode,
     pub broker: &'a str,
     pub revive_queue: i32,
     pub actual_retry_topic: bool,
 }
 
-pub fn write_found(encoding: Encoding, opaque: i32, pop: &Pop, harvest: &Harvest, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
+pub fn write_answer(encoding: Encoding, opaque: i32, pop: &Pop, harvest: &Harvest, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
     let mut tables = OffsetTables::default();
     let mut body = Vec::new();
     for Found { retry, popped } in &harvest.found {
@@ -45,8 +47,9 @@ pub fn write_found(encoding: Encoding, opaque: i32, pop: &Pop, harvest: &Harvest
             }
         }
     }
-    let mut writer = ResponseWriter::new(out, encoding, opaque, ResponseCode::Success.number())
-        .remark("FOUND")
+    let status = if harvest.messages > 0 { PullStatus::Found } else { PullStatus::NoMessageInQueue };
+    let mut writer = ResponseWriter::new(out, encoding, opaque, stamp.code.number())
+        .remark(status.name())
         .field("popTime", pop.pop_time.0)
         .field("invisibleTime", pop.invisible_millis)
         .field("reviveQid", stamp.revive_queue)

@@ -162,16 +162,9 @@ pub async fn set_mode(call: Call) -> Result<Response, Refusal> {
     if wanted.topic.starts_with(RETRY_PREFIX) {
         return Err(Refusal::new(ResponseCode::NoPermission, "retry topic is not allowed to set mode".to_owned()));
     }
-    {
-        let shard = core.live.state.borrow();
-        if shard.topics.get(&wanted.topic).is_none() {
-            let remark = format!("topic [{}] not exist", wanted.topic);
-            return Err(Refusal::new(ResponseCode::TopicNotExist, remark));
-        }
-        if shard.groups.get(&wanted.group).is_none() {
-            let remark = "subscription group does not exist".to_owned();
-            return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, remark));
-        }
+    // A group need not be there yet.
+    if core.live.state.borrow().topics.get(&wanted.topic).is_none() {
+        return Err(Refusal::new(ResponseCode::TopicNotExist, format!("topic[{}] not exist", wanted.topic)));
     }
     let mode = RequestMode::from_name(&wanted.mode)
         .ok_or_else(|| Refusal::new(ResponseCode::SystemError, format!("the mode {} is neither PULL nor POP", wanted.mode)))?;

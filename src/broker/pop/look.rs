@@ -12,7 +12,7 @@ use ringmq_shards::runtime::{self};
 use ringmq_shards::types::Millis;
 
 use super::polls::PollKey;
-use super::take::check_names;
+use super::take::{NOT_SET, check_names, with_empty_answer};
 use super::visit::retry_topics;
 use super::wait::{Patience, Waited, is_too_late, looked, wait};
 use crate::broker::core::Core;
@@ -20,7 +20,6 @@ use crate::broker::dispatch::Call;
 use crate::broker::everywhere::ask_all;
 use crate::broker::response::{Refusal, Response};
 use crate::remoting::code::ResponseCode;
-use crate::remoting::message::pop::{OffsetTables, RetryKind};
 use crate::remoting::request::pop::{Notification, PeekMessage, PollingInfo};
 
 const BYTES_MAX: usize = 256 * 1024;
@@ -35,39 +34,34 @@ pub async fn peek(call: Call) -> Result<Response, Refusal> {
         return Err(Refusal::new(ResponseCode::NoPermission, remark));
     }
     let (read_queue_nums, _) = check_names(core, call.connection(), request.topic, request.consumer_group, request.queue_id)?;
-    let mut places: Vec<(RetryKind, String, u32)> = match u32::try_from(request.queue_id) {
-        Ok(queue_id) => vec![(RetryKind::Normal, request.topic.to_owned(), queue_id)],
-        Err(_) => (0..read_queue_nums).map(|queue_id| (RetryKind::Normal, request.topic.to_owned(), queue_id)).collect(),
+    let mut places: Vec<(String, u32)> = match u32::try_from(request.queue_id) {
+        Ok(queue_id) => vec![(request.topic.to_owned(), queue_id)],
+        Err(_) => (0..read_queue_nums).map(|queue_id| (request.topic.to_owned(), queue_id)).collect(),
     };
-    for (kind, topic) in retry_topics(&core.settings.borrow().pop, request.topic, request.consumer_group) {
+    for (_, topic) in retry_topics(&core.settings.borrow().pop, request.topic, request.consumer_group) {
         let queues = core.live.state.borrow().topics.get(&topic).map_or(0, |topic| topic.read_queue_nums);
-        places.extend((0..queues).map(|queue_id| (kind, topic.clone(), queue_id)));
+        places.extend((0..queues).map(|queue_id| (topic.clone(), queue_id)));
     }
-    let pop_time = runtime::now();
     let Some(_room) = call.connection().answer_room(BYTES_MAX).await else { return Err(Refusal::stopping()) };
     let mut messages_left = u32::try_from(request.max_msg_nums.clamp(1, MESSAGES_MAX)).unwrap_or(1);
-    let (mut body, mut rest, mut tables) = (Vec::new(), 0, OffsetTables::default());
-    for (kind, topic, queue_id) in places {
+    let (mut body, mut rest) = (Vec::new(), 0);
+    for (topic, queue_id) in places {
         if messages_left == 0 || body.len() >= BYTES_MAX {
             break;
         }
         let owner = core.placement.queue(&topic, queue_id, core.id);
         let group = request.consumer_group.to_owned();
         let peek = Peek { topic, group, queue_id, messages_max: messages_left, bytes_max: BYTES_MAX - body.len() };
-        let (start, pulled) = core.mesh.ask(owner, core, peek).await.ok_or_else(Refusal::stopping)??;
+        let pulled = core.mesh.ask(owner, core, peek).await.ok_or_else(Refusal::stopping)??;
         rest += (pulled.max_offset - pulled.next_offset).max(0);
         messages_left -= pulled.messages.min(messages_left);
-        let records = crate::remoting::message::records(&pulled.body).map_while(Result::ok);
-        let offsets: Vec<i64> = records.map(|record| record.queue_offset().0).collect();
-        if !offsets.is_empty() {
-            tables.add(kind, queue_id, start, &offsets);
-        }
         body.extend_from_slice(&pulled.body);
     }
     if body.is_empty() {
-        return Err(Refusal::new(ResponseCode::PullNotFound, PullStatus::NoMessageInQueue.name().to_owned()));
+        let refusal = Refusal::new(ResponseCode::PullNotFound, PullStatus::NoMessageInQueue.name().to_owned());
+        return Err(with_empty_answer(refusal));
     }
-    let response = Response::success().with_remark(PullStatus::Found.name()).with_field("popTime", pop_time.0);
+    let response = Response::success().with_remark(PullStatus::Found.name()).with_field("popTime", 0);
     let response = response.with_field("invisibleTime", 0).with_field("reviveQid", 0).with_field("restNum", rest);
     Ok(response.with_body(body))
 }
@@ -82,7 +76,7 @@ struct Peek {
 }
 
 impl Request<Core> for Peek {
-    type Reply = Result<(i64, Pulled), Refusal>;
+    type Reply = Result<Pulled, Refusal>;
 
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
         let Peek { topic, group, queue_id, messages_max, bytes_max } = self;
@@ -93,9 +87,9 @@ impl Request<Core> for Peek {
         // What expired meanwhile is passed over.
         if matches!(pulled.status, PullStatus::OffsetTooSmall | PullStatus::MessageWasRemoving) {
             request.offset = pulled.next_offset;
-            return Ok((request.offset, core.live.pull(&request).await?));
+            return Ok(core.live.pull(&request).await?);
         }
-        Ok((offset, pulled))
+        Ok(pulled)
     }
 }
 
@@ -171,7 +165,7 @@ pub async fn polling_info(call: Call) -> Result<Response, Refusal> {
         PollKey { topic: request.topic.to_owned(), group: request.consumer_group.to_owned(), queue_id }
     };
     let waiting: usize = ask_all(core, Waiting { key }).await.into_iter().sum();
-    Ok(Response::success().with_field("pollingNum", waiting))
+    Ok(Response::success().with_remark(NOT_SET).with_field("pollingNum", waiting))
 }
 
 /// At every core: how many of its connections' pops wait for the key.

@@ -11,7 +11,7 @@ use ringmq_shards::pop::{AckOutcome, Handed};
 use ringmq_shards::runtime::{self, mesh::Request};
 use ringmq_shards::types::{Millis, QueueOffset};
 
-use super::take::FAQ;
+use super::take::{FAQ, NOT_SET};
 use crate::broker::core::Core;
 use crate::broker::dispatch::Call;
 use crate::broker::response::{Refusal, Response};
@@ -119,7 +119,8 @@ pub async fn change_invisible_time(call: Call) -> Result<Response, Refusal> {
     };
     let owner = core.placement.queue(&extend.topic, extend.queue_id, core.id);
     let (pop_time, invisible_millis) = core.mesh.ask(owner, core, extend).await.ok_or_else(Refusal::stopping)??;
-    let response = Response::success().with_field("popTime", pop_time.0).with_field("invisibleTime", invisible_millis);
+    let response =
+        Response::success().with_remark(NOT_SET).with_field("popTime", pop_time.0).with_field("invisibleTime", invisible_millis);
     Ok(response.with_field("reviveQid", revive_queue))
 }
 
@@ -140,8 +141,9 @@ impl Request<Core> for Extend {
         let Extend { topic, group, queue_id, message, invisible_millis, in_order } = self;
         let (min, max) = ends(&core, &topic, queue_id);
         if message.offset < min || message.offset >= max {
-            let remark = format!("offset is illegal, key:{topic}@{queue_id}, commit:{}, store:{min}~{max}", message.offset);
-            return Err(Refusal::new(ResponseCode::NoMessage, remark));
+            let refusal = Refusal::new(ResponseCode::NoMessage, NOT_SET.to_owned());
+            let fields = ["popTime", "invisibleTime", "reviveQid"].into_iter();
+            return Err(fields.fold(refusal, |refusal, field| refusal.with_field(field, "0".to_owned())));
         }
         let now = runtime::now();
         let visible_at = now.plus(invisible_millis);

@@ -13,7 +13,7 @@ use ringmq_shards::group::GroupLookup;
 use ringmq_shards::pop::InitialOffset;
 use ringmq_shards::runtime::{self, Lane};
 
-use super::answer::{Stamp, write_found};
+use super::answer::{Stamp, write_answer};
 use super::polls::PollKey;
 use super::visit::{Harvest, Pop, visit};
 use super::wait::{Patience, Waited, is_too_late, looked, wait};
@@ -32,6 +32,9 @@ const MESSAGES_MAX: i32 = 32;
 /// Longer than anybody waits, and far from where times overflow.
 const INVISIBLE_MILLIS_MAX: i64 = 366 * 24 * 3_600_000;
 const BYTES_MAX: usize = 256 * 1024;
+
+/// The original's remark where it has none.
+pub(super) const NOT_SET: &str = "not set any response code";
 
 pub(super) const FAQ: &str = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
 
@@ -61,6 +64,7 @@ pub fn pop(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, head
         Err(refusal) => {
             core.counters.refused(refusal.code);
             if !header.is_oneway() {
+                let refusal = with_empty_answer(refusal);
                 connection.reply(|out| write_refusal(frame.encoding, header.opaque, &refusal, out));
             }
         }
@@ -85,23 +89,39 @@ async fn serve(core: Rc<Core>, mut pop: Pop, asker: Asker) {
         return;
     }
     match answer {
-        Ok((harvest, _room)) => {
+        Ok(Looked { code, harvest, .. }) => {
             let (revive_queue, actual_retry_topic) = {
                 let settings = core.settings.borrow();
                 let queues = u64::from(settings.pop.revive_queues);
                 let queue = if pop.orderly.is_some() { ORDER_REVIVE_QUEUE } else { (runtime::random() % queues) as i32 };
                 (queue, settings.pop.actual_retry_topic)
             };
-            let stamp = Stamp { broker: &core.identity.name, revive_queue, actual_retry_topic };
-            connection.reply(|out| write_found(asker.encoding, asker.opaque, &pop, &harvest, &stamp, out));
+            let stamp = Stamp { code, broker: &core.identity.name, revive_queue, actual_retry_topic };
+            connection.reply(|out| write_answer(asker.encoding, asker.opaque, &pop, &harvest, &stamp, out));
             let bytes = harvest.found.iter().map(|found| found.popped.body.len()).sum();
             core.counters.pulled(harvest.messages, bytes);
         }
         Err(refusal) => {
             core.counters.refused(refusal.code);
+            let refusal = with_empty_answer(refusal);
             connection.reply(|out| write_refusal(asker.encoding, asker.opaque, &refusal, out));
         }
     }
+}
+
+/// Java's client reads these fields of every answer to a pop, also of a refusal.
+pub(super) fn with_empty_answer(refusal: Refusal) -> Refusal {
+    ["popTime", "invisibleTime", "reviveQid", "restNum"]
+        .into_iter()
+        .fold(refusal, |refusal, field| refusal.with_field(field, "0".to_owned()))
+}
+
+/// What a pop came to.
+struct Looked {
+    code: ResponseCode,
+    harvest: Harvest,
+    /// On the way to the client, until the answer has left for it.
+    _room: AnswerRoom,
 }
 
 /// Looks until there is something, as long as the client waits. `None`: the client is gone.
@@ -110,7 +130,7 @@ async fn look(
     connection: &Rc<Connection>,
     pop: &mut Pop,
     patience: Patience,
-) -> Option<Result<(Harvest, AnswerRoom), Refusal>> {
+) -> Option<Result<Looked, Refusal>> {
     let key = PollKey { topic: pop.topic.clone(), group: pop.group.clone(), queue_id: pop.queue_id.map_or(-1, |id| id as i32) };
     let mut was_woken = false;
     loop {
@@ -125,11 +145,14 @@ async fn look(
         if was_woken {
             looked(core, &key);
         }
-        match (harvest?, room?) {
-            (Ok(harvest), room) if harvest.messages > 0 => return Some(Ok((harvest, room))),
-            (Ok(_), _) => {}
+        let (harvest, room) = match (harvest?, room?) {
+            (Ok(harvest), room) if harvest.messages > 0 => {
+                return Some(Ok(Looked { code: ResponseCode::Success, harvest, _room: room }));
+            }
+            (Ok(harvest), room) => (harvest, room),
             (Err(refusal), _) => return Some(Err(refusal)),
-        }
+        };
+        drop(room);
         let code = match wait(core, connection, &key, patience, was_woken).await {
             Waited::Woken => {
                 was_woken = true;
@@ -139,7 +162,8 @@ async fn look(
             Waited::Full => ResponseCode::PollingFull,
             Waited::Gone => return None,
         };
-        return Some(Err(Refusal::new(code, "NO_MESSAGE_IN_QUEUE".to_owned())));
+        let room = connection.answer_room(0).await?;
+        return Some(Ok(Looked { code, harvest, _room: room }));
     }
 }
 

@@ -5,6 +5,7 @@ mod channels;
 mod cold;
 mod files;
 mod halves;
+mod pop;
 mod sockets;
 mod tasks;
 mod worlds;

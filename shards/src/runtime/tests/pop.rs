@@ -1,0 +1,287 @@
+//! POP across crashes: what a consumer was told stays so. Invisible is invisible, acked never comes again, and what is not
+//! acked is there to be revived; a pop or an ack without an answer may have happened or not.
+
+use crate::filter::TagFilter;
+use crate::group::GroupRules;
+use crate::log::{Flush, LogOptions, SyncMethod};
+use crate::placement::{Placement, Routing};
+use crate::pop::{AckOutcome, Handed, InitialOffset, PopRequest};
+use crate::queue::QueueLimits;
+use crate::record::{NewMessage, Record};
+use crate::runtime::live::LiveShard;
+use crate::runtime::open::{ShardOptions, open};
+use crate::runtime::pop::WatchedQueue;
+use crate::runtime::reader::steady;
+use crate::runtime::sim::{CrashKind, World};
+use crate::runtime::{Lane, fs, now, random, sleep, spawn};
+use crate::topic::TopicRules;
+use crate::types::{Millis, QueueOffset, ShardId};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// A topic that is always there, and a group that needs no member.
+const TOPIC: &str = "TBW102";
+const GROUP: &str = "g";
+const QUEUES: u32 = 3;
+const FOREVER: i64 = 1_000_000_000;
+
+async fn opened() -> Rc<LiveShard> {
+    let dir = PathBuf::from("/store/shard");
+    fs::create_dir_all(&dir).unwrap();
+    let options = ShardOptions {
+        log: LogOptions {
+            dir,
+            shard: ShardId(0),
+            block_unit: 4096,
+            segment_bytes: 1 << 20,
+            block_bytes_max: 32 << 10,
+            entry_bytes_max: 64 << 10,
+            pipeline_depth: 2,
+            pending_bytes_max: 128 << 10,
+            zero_ahead_bytes: 0,
+            flush: Flush::Sync,
+            sync: SyncMethod::WriteThenSync,
+        },
+        placement: Placement::new(1, Routing::Mesh),
+        topics: TopicRules::new("DefaultCluster", "broker-a"),
+        groups: GroupRules::default(),
+        queues: QueueLimits { index_bytes_max: 1 << 20, page_bytes_max: 1 << 20 },
+        tail_bytes_max: 64 << 10,
+        cold_bytes_max: 1 << 20,
+        offsets_max: 100,
+        pulls_max: 100,
+    };
+    open(options).await.unwrap().0
+}
+
+async fn append(live: &LiveShard, queue_id: u32) {
+    let host = "127.0.0.1:1".parse().unwrap();
+    let message = NewMessage {
+        topic: TOPIC,
+        queue_id,
+        flag: 0,
+        sys_flag: 0,
+        born_timestamp: 0,
+        born_host: host,
+        store_host: host,
+        reconsume_times: 0,
+        prepared_transaction_offset: 0,
+        body: b"body",
+        properties: &[],
+    };
+    let appended = live.append(now(), &message).unwrap();
+    live.durable(appended.end).await.unwrap();
+}
+
+fn request(messages_max: u32, pop_time: Millis, invisible_millis: i64) -> PopRequest<'static> {
+    PopRequest {
+        topic: TOPIC,
+        group: GROUP,
+        queue_id: 0,
+        messages_max,
+        bytes_max: 1 << 20,
+        filter: &TagFilter::ALL,
+        pop_time,
+        invisible_millis,
+        initial: InitialOffset::First,
+        orderly: None,
+        in_flight_max: usize::MAX,
+    }
+}
+
+type Message = (u32, QueueOffset);
+
+/// What consumers were told.
+#[derive(Default)]
+struct Told {
+    sent: u64,
+    /// Popped, not acked, and the time of the pop.
+    held: BTreeMap<Message, Millis>,
+    /// An ack was sent: whether it counted is known only with its answer.
+    acking: BTreeSet<Message>,
+    acked: BTreeSet<Message>,
+    /// Of an earlier life: acked or not.
+    doubtful: BTreeSet<Message>,
+}
+
+impl Told {
+    /// A crash left acks without an answer: they may count or not.
+    fn in_doubt(&mut self) {
+        for message in std::mem::take(&mut self.acking) {
+            self.held.remove(&message);
+            self.doubtful.insert(message);
+        }
+    }
+}
+
+/// Sends, pops and acks until the power goes.
+async fn consume(told: Rc<RefCell<Told>>) {
+    let live = opened().await;
+    let producer = live.clone();
+    let ledger = told.clone();
+    spawn(Lane::Network, async move {
+        loop {
+            append(&producer, (random() % u64::from(QUEUES)) as u32).await;
+            ledger.borrow_mut().sent += 1;
+        }
+    });
+    loop {
+        let queues: Vec<u32> = (0..QUEUES).collect();
+        let pop_time = now();
+        let popped = live.pop(&request(1 + (random() % 8) as u32, pop_time, FOREVER), &queues).await.unwrap();
+        for popped in popped {
+            for offset in popped.offsets {
+                let message = (popped.queue_id, offset);
+                let mut told = told.borrow_mut();
+                assert!(!told.acked.contains(&message), "{message:?} was acked and comes again");
+                assert!(told.held.insert(message, pop_time).is_none(), "{message:?} is in two hands");
+            }
+        }
+        let picked = {
+            let told = told.borrow();
+            let at = random() as usize % told.held.len().max(1);
+            told.held.iter().nth(at).map(|(message, time)| (*message, *time))
+        };
+        if let Some((message, pop_time)) = picked {
+            told.borrow_mut().acking.insert(message);
+            let acked = live.pop_ack(TOPIC, GROUP, message.0, &[Handed { offset: message.1, pop_time }]).await.unwrap();
+            assert!(matches!(acked, AckOutcome::Done { .. }));
+            let mut told = told.borrow_mut();
+            told.acking.remove(&message);
+            told.held.remove(&message);
+            told.acked.insert(message);
+        }
+        if random() % 8 == 0 {
+            sleep(Duration::from_millis(random() % 120)).await;
+        }
+    }
+}
+
+/// After the crash: pops all there is, then lets the time of the consumers run out.
+async fn examine(told: Rc<RefCell<Told>>, done: Rc<Cell<bool>>) {
+    let live = opened().await;
+    told.borrow_mut().in_doubt();
+    let told = told.borrow();
+    let queues: Vec<u32> = (0..QUEUES).collect();
+    let mut again = BTreeSet::new();
+    loop {
+        let popped = live.pop(&request(32, now(), FOREVER), &queues).await.unwrap();
+        let offsets = popped.iter().flat_map(|popped| popped.offsets.iter().map(|offset| (popped.queue_id, *offset)));
+        let offsets: Vec<Message> = offsets.collect();
+        if offsets.is_empty() {
+            break;
+        }
+        for message in offsets {
+            assert!(!told.acked.contains(&message), "{message:?} was acked and comes again");
+            assert!(!told.held.contains_key(&message), "{message:?} is invisible and comes again");
+            assert!(again.insert(message), "{message:?} is handed out twice");
+        }
+    }
+    let expired = live.state.borrow_mut().pops.expire(now().plus(2 * FOREVER), usize::MAX);
+    let expired: BTreeSet<Message> = expired.into_iter().map(|one| (one.queue_id, one.message.offset)).collect();
+    for message in told.held.keys() {
+        assert!(expired.contains(message), "{message:?} was never acked and is lost");
+    }
+    for message in &told.acked {
+        assert!(!expired.contains(message), "{message:?} was acked and would be revived");
+    }
+    // Every message is acked, in flight or was just popped: none has gone missing.
+    let known = told.acked.len() + told.doubtful.difference(&expired).count() + expired.len();
+    assert!(known as u64 >= told.sent, "{known} of {} messages", told.sent);
+    done.set(true);
+}
+
+#[test]
+fn invisible_stays_invisible_and_acked_stays_acked_across_a_crash() {
+    let (mut held, mut acked) = (0, 0);
+    for seed in 0..60 {
+        let world = World::new(seed);
+        let machine = world.machine("m");
+        let told = Rc::new(RefCell::new(Told::default()));
+        let done = Rc::new(Cell::new(false));
+        let mut process = {
+            let told = told.clone();
+            world.spawn_single(machine, "consumes", move || consume(told))
+        };
+        world.run(async {
+            for _ in 0..2 {
+                sleep(Duration::from_millis(100 + random() % 900)).await;
+                let kind = if random() % 2 == 0 { CrashKind::Kill } else { CrashKind::PowerCut };
+                world.crash(process, kind);
+                let told = told.clone();
+                told.borrow_mut().in_doubt();
+                process = world.spawn_single(machine, "consumes on", move || consume(told));
+            }
+            sleep(Duration::from_millis(100 + random() % 900)).await;
+            world.crash(process, CrashKind::PowerCut);
+            let (told, done) = (told.clone(), done.clone());
+            let last = world.spawn_single(machine, "examines", move || examine(told, done));
+            world.ended(last).await;
+        });
+        assert!(done.get(), "seed {seed}: the examination ended early");
+        held += told.borrow().held.len();
+        acked += told.borrow().acked.len();
+    }
+    assert!(held > 500 && acked > 500, "{held} held, {acked} acked: too little happened");
+}
+
+#[test]
+fn whoever_waits_is_woken_by_a_message_and_nobody_stays_behind() {
+    let world = World::new(7);
+    let machine = world.machine("m");
+    let process = world.spawn_single(machine, "waits", || async {
+        let live = opened().await;
+        let queues = || (0..QUEUES).map(|queue_id| WatchedQueue { topic: TOPIC.into(), queue_id }).collect::<Vec<_>>();
+        let deadline = steady().plus(200);
+        assert!(!live.pop_watch(GROUP, queues, usize::MAX, deadline).await, "there is nothing");
+        assert!(steady() >= deadline);
+        let waits = live.clone();
+        let woken = spawn(Lane::Network, async move {
+            assert!(waits.pop_watch(GROUP, queues, usize::MAX, steady().plus(10_000)).await);
+        });
+        sleep(Duration::from_millis(50)).await;
+        assert_eq!(live.pop_watches(), 1);
+        let begun = steady();
+        append(&live, 2).await;
+        woken.join().await;
+        assert!(steady().since(begun) < 1_000);
+        assert_eq!(live.pop_watches(), 0);
+        live.pop(&request(1, now(), FOREVER), &[2]).await.unwrap();
+        assert!(!live.pop_watch(GROUP, queues, usize::MAX, steady().plus(100)).await, "what is in flight wakes nobody");
+    });
+    world.run(async { world.ended(process).await });
+}
+
+#[test]
+fn an_offset_that_is_set_back_gives_again_what_is_not_in_flight() {
+    let world = World::new(3);
+    let machine = world.machine("m");
+    let process = world.spawn_single(machine, "resets", || async {
+        let live = opened().await;
+        for _ in 0..6 {
+            append(&live, 0).await;
+        }
+        let pop = async |count| {
+            let popped = live.pop(&request(count, now(), FOREVER), &[0]).await.unwrap();
+            let bodies: Vec<i64> = popped[0].offsets.iter().map(|offset| offset.0).collect();
+            assert_eq!(bodies.is_empty(), Record::parse(&popped[0].body).is_err());
+            bodies
+        };
+        let first = now();
+        assert_eq!(pop(3).await, [0, 1, 2]);
+        live.pop_ack(TOPIC, GROUP, 0, &[Handed { offset: QueueOffset(0), pop_time: first }]).await.unwrap();
+        let set = |offset| {
+            let commit = crate::offsets::OffsetCommit { topic: TOPIC, group: GROUP, queue_id: 0, offset: QueueOffset(offset) };
+            live.commit_offset(commit).unwrap();
+        };
+        set(0);
+        assert_eq!(pop(32).await, [0, 3, 4, 5], "1 and 2 are in somebody's hands");
+        set(5);
+        assert_eq!(pop(32).await, [0; 0], "5 is in somebody's hands, and what lies before is skipped");
+        assert_eq!(live.state.borrow().pops.in_flight(TOPIC, GROUP, 0), 1);
+    });
+    world.run(async { world.ended(process).await });
+}
