@@ -1,11 +1,13 @@
 //! What a consumer wants of a topic: its subscription, and the filter that follows from it.
 //!
 //! - `tag`: the tag expression `a || b` as a set of hash codes, as the consume queue stores them;
-//! - `subscription`: what a heartbeat or a pull says about one topic.
+//! - `subscription`: what a heartbeat or a pull says about one topic;
+//! - `sql`: SQL92 expressions over a message's properties.
 //!
-//! Only tags are decided here, and only by hash: clients compare the text again, as with RocketMQ. Expressions of
-//! other types are carried along for the part that will compile them.
+//! Tags are decided here only by hash: clients compare the text again, as with RocketMQ, whose broker does not compare
+//! it anywhere either.
 
+pub mod sql;
 mod subscription;
 mod tag;
 
