@@ -21,6 +21,7 @@ use super::dispatch::Call;
 use super::everywhere::ask_each;
 use super::membership::{self, Gone, Join, Leave, Sender};
 use super::response::{Refusal, Response};
+use super::subscription;
 use crate::net::Connection;
 use crate::remoting::code::ResponseCode;
 use crate::remoting::request::client::{CheckClientConfig, GetConsumerListByGroup, UnregisterClient, write_consumer_ids};
@@ -149,13 +150,15 @@ pub async fn check_config(call: Call) -> Result<Response, Refusal> {
     if call.body().is_empty() {
         return Ok(Response::success());
     }
-    let Some(subscription) = CheckClientConfig::decode(call.body())?.subscription else { return Ok(Response::success()) };
-    let refuse =
-        |code, kind: &str| Err(Refusal::new(code, format!("The broker does not support consumer to filter message by {kind}")));
-    match &subscription.expression_type {
-        ExpressionType::Tag => Ok(Response::success()),
-        ExpressionType::Sql92 => refuse(ResponseCode::SystemError, "SQL92"),
-        ExpressionType::Other(kind) => refuse(ResponseCode::SubscriptionParseFailed, kind),
+    let Some(wanted) = CheckClientConfig::decode(call.body())?.subscription else { return Ok(Response::success()) };
+    let (kind, core) = (&wanted.expression_type, &call.core);
+    if let ExpressionType::Tag = kind {
+        return Ok(Response::success());
+    }
+    subscription::served(core, kind)?;
+    match subscription::by_properties(core, kind, &wanted.sub_string) {
+        Ok(_) => Ok(Response::success()),
+        Err(bad) => Err(Refusal::new(ResponseCode::SubscriptionParseFailed, bad.to_string())),
     }
 }
 

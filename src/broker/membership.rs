@@ -15,6 +15,7 @@ use ringmq_shards::types::ShardId;
 use super::core::Core;
 use super::everywhere::{ask_all, ask_each};
 use super::response::Refusal;
+use super::subscription;
 use crate::net::ConnectionNumber;
 use crate::remoting::code::{RequestCode, ResponseCode};
 use crate::remoting::request::client::NotifyConsumerIdsChanged;
@@ -151,6 +152,7 @@ pub async fn expire(core: &Rc<Core>) {
 async fn publish(core: &Rc<Core>, changes: Vec<Departed>) {
     let views: Vec<ViewChange> = changes.iter().filter_map(|departed| departed.change.view.clone()).collect();
     if !views.is_empty() {
+        subscription::complain(core, &views);
         ask_all(core, Views(views)).await;
     }
     for Departed { group, change: Change { notify, .. } } in changes {

@@ -28,6 +28,7 @@ pub mod response;
 pub mod send;
 pub mod settings_sync;
 pub mod stats;
+pub mod subscription;
 pub mod topic;
 pub mod transaction;
 pub mod view;

@@ -8,8 +8,7 @@
 
 use std::rc::Rc;
 
-use ringmq_shards::filter::TagFilter;
-use ringmq_shards::group::{GroupLookup, MessageModel, SubscriptionGroupConfig};
+use ringmq_shards::group::{GroupLookup, SubscriptionGroupConfig};
 use ringmq_shards::offsets::OffsetCommit;
 use ringmq_shards::queue::PullStatus;
 use ringmq_shards::runtime::mesh::Request;
@@ -20,6 +19,7 @@ use ringmq_shards::types::{Millis, QueueOffset};
 use super::changes::Wanted;
 use super::core::Core;
 use super::response::{Refusal, write_refusal};
+use super::subscription::{self, Selector};
 use crate::net::connection::{AnswerRoom, InFlight};
 use crate::net::{Connection, Flow};
 use crate::remoting::code::{RequestCode, ResponseCode};
@@ -203,7 +203,7 @@ fn check(core: &Core, connection: &Connection, header: &Header<'_>) -> Result<(P
             );
             Refusal::new(ResponseCode::InvalidParameter, remark)
         })?;
-    let filter = subscription(core, &request, group)?;
+    let Selector { tags, properties } = subscription::of_pull(core, &request, group)?;
     let holds = request.sys_flag & flag::SUSPEND != 0;
     let hold_millis = match (holds, settings.long_polling) {
         (false, _) => 0,
@@ -217,7 +217,8 @@ fn check(core: &Core, connection: &Connection, header: &Header<'_>) -> Result<(P
             offset: request.queue_offset,
             messages_max: u32::try_from(request.max_msg_nums).unwrap_or(0).clamp(1, settings.pull_messages_max),
             bytes_max: settings.pull_bytes_max,
-            filter,
+            filter: tags,
+            properties,
             hold_millis,
         },
         group: request.consumer_group.to_owned(),
@@ -227,46 +228,11 @@ fn check(core: &Core, connection: &Connection, header: &Header<'_>) -> Result<(P
 }
 
 /// Clients are told who forbids it.
-fn no_permission(remark: String, forbidden: i32) -> Refusal {
+pub(super) fn no_permission(remark: String, forbidden: i32) -> Refusal {
     Refusal::new(ResponseCode::NoPermission, remark).with_field("forbiddenType", forbidden.to_string())
 }
 
-const FAQ: &str = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
-
-/// Which messages the consumer wants: what the request carries, or what its group's heartbeats said.
-fn subscription(core: &Core, request: &PullMessage<'_>, group: &SubscriptionGroupConfig) -> Result<TagFilter, Refusal> {
-    let by_expression = |kind: Option<&str>| match kind {
-        None | Some("" | "TAG") => Ok(()),
-        Some(kind) => Err(Refusal::new(
-            ResponseCode::SystemError,
-            format!("The broker does not support consumer to filter message by {kind}"),
-        )),
-    };
-    if request.sys_flag & flag::SUBSCRIPTION != 0 {
-        by_expression(request.expression_type)?;
-        return TagFilter::parse(request.subscription.unwrap_or("*"))
-            .map_err(|_| Refusal::new(ResponseCode::SubscriptionParseFailed, "parse the consumer's subscription failed".into()));
-    }
-    let views = core.group_views.borrow();
-    let Some(view) = views.get(request.consumer_group) else {
-        let remark = format!("the consumer's group info not exist{FAQ}");
-        return Err(Refusal::new(ResponseCode::SubscriptionNotExist, remark));
-    };
-    if !group.consume_broadcast_enable && view.message_model == MessageModel::Broadcasting {
-        let remark = format!("the consumer group[{}] can not consume by broadcast way", request.consumer_group);
-        return Err(no_permission(remark, forbidden::BROADCASTING_DISABLED));
-    }
-    let Some(subscription) = view.subscription(request.topic) else {
-        let remark = format!("the consumer's subscription not exist{FAQ}");
-        return Err(Refusal::new(ResponseCode::SubscriptionNotExist, remark));
-    };
-    if subscription.sub_version < request.sub_version {
-        let remark = "the consumer's subscription not latest".to_owned();
-        return Err(Refusal::new(ResponseCode::SubscriptionNotLatest, remark));
-    }
-    by_expression(Some(subscription.expression_type.name()))?;
-    Ok(subscription.filter.clone())
-}
+pub(super) const FAQ: &str = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
 
 fn code_of(status: PullStatus, asked_offset: i64) -> ResponseCode {
     match status {

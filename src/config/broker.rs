@@ -92,6 +92,8 @@ static ROWS: &[Property] = &[
     // Pulls and consumers.
     P::used("longPollingEnable", Kind::Boolean, "true", "Holds a pull that finds nothing until a message comes or the client's time is up; false: for shortPollingTimeMills.").live(),
     P::used("shortPollingTimeMills", ms(1, 60_000), "1000", "How long a pull is held when longPollingEnable=false.").live(),
+    P::used("enablePropertyFilter", Kind::Boolean, "false", "Serves SQL92 subscriptions: filters by message properties, which reads every message.").live().important(),
+    P::used("filterSupportRetry", Kind::Boolean, "false", "SQL92 subscriptions also decide which retried messages come; otherwise all do.").live(),
     P::used("litePullMessageEnable", Kind::Boolean, "true", "Serves LITE_PULL_MESSAGE (361).").live(),
     P::used("pullBatchMaxMessageCount", count("messages", 1, 1_024), "160", "The most messages one pull returns, whatever it asks for.").live(),
     P::used("maxTransferBytesOnMessageInMemory", Kind::Bytes { min: 4_096, max: 8 << 20 }, "256KiB", "The most bytes one pull returns (one message is always returned).").live(),
@@ -162,8 +164,6 @@ static ROWS: &[Property] = &[
     P::used("popPollingSize", count("pops", 1, 1_000_000), "1024", "The most pops that wait on one core for the same topic, group and queue.").live(),
     P::used("maxPopPollingSize", count("pops", 1, 10_000_000), "100000", "The most pops that wait on one core.").live(),
     // Filters, batches and light queues.
-    P::later("enablePropertyFilter", Kind::Boolean, "false", FILTERS).live(),
-    P::later("filterSupportRetry", Kind::Boolean, "false", FILTERS),
     P::later("enableCalcFilterBitMap", Kind::Boolean, "false", FILTERS),
     P::later("maxFilterMessageSize", Kind::Bytes { min: 0, max: 4 << 20 }, "16000", FILTERS),
     P::later("enableLmq", Kind::Boolean, "false", "light message queues").must("false", "light message queues are not served yet"),

@@ -99,6 +99,10 @@ pub struct Settings {
     pub transaction_timeout_ms: i64,
     pub transaction_checks_max: u32,
     pub transaction_check_interval_ms: i64,
+    /// Whether SQL92 subscriptions are served.
+    pub property_filter: bool,
+    /// Whether they also decide which retried messages come.
+    pub filter_retries: bool,
 
     pub register_period_ms: i64,
     pub register_timeout_ms: i64,
@@ -182,6 +186,8 @@ impl Settings {
             transaction_timeout_ms: millis("transactionTimeOut"),
             transaction_checks_max: v.number("transactionCheckMax"),
             transaction_check_interval_ms: millis("transactionCheckInterval"),
+            property_filter: v.flag("enablePropertyFilter"),
+            filter_retries: v.flag("filterSupportRetry"),
 
             register_period_ms: millis("registerNameServerPeriod"),
             register_timeout_ms: millis("registerBrokerTimeoutMills"),

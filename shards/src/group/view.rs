@@ -60,6 +60,11 @@ impl GroupView {
         self.subscriptions.get(topic)
     }
 
+    /// Topics and what the group wants of them.
+    pub fn subscriptions(&self) -> impl Iterator<Item = (&str, &Subscription)> {
+        self.subscriptions.iter().map(|(topic, subscription)| (topic.as_str(), subscription))
+    }
+
     pub fn subscriptions_len(&self) -> usize {
         self.subscriptions.len()
     }

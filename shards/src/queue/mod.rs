@@ -57,4 +57,4 @@ pub use seal::Seal;
 pub use sealed::IndexRead;
 pub use tail_cache::TailCache;
 pub use time::{Boundary, TimeSearch};
-pub use waiters::{Waiters, WaitersFull};
+pub use waiters::{Waiters, WaitersFull, Wants};

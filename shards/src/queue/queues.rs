@@ -378,6 +378,18 @@ impl Queues {
         runs.flat_map(move |run| run.slice(visible.from, visible.to).iter().map(|entry| entry.tags_code))
     }
 
+    /// Where records are that just became visible, and their sizes, for those who look into them.
+    pub fn places(&self, visible: Visible) -> impl Iterator<Item = (LogPosition, u32)> {
+        let queue = self.get(visible.slot);
+        let firsts = [self.sealing.as_ref().map(|sealing| sealing.index.first), Some(self.active.first)];
+        let runs = queue.into_iter().flat_map(move |queue| self.runs_in_memory(queue).into_iter().zip(firsts));
+        let runs = runs.filter_map(|(run, first)| Some((run?, first?)));
+        runs.flat_map(move |(run, first)| {
+            let entries = run.slice(visible.from, visible.to);
+            entries.iter().map(move |entry| (entry.entry(first).position, entry.size))
+        })
+    }
+
     /// Whether a record at that position belongs to the queue that has this name now.
     pub fn owns(&self, topic: &str, queue_id: u32, position: LogPosition) -> bool {
         let queue = self.slot(topic, queue_id).map(|slot| self.at(slot.index));

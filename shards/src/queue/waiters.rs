@@ -13,7 +13,7 @@ use std::fmt;
 use hashbrown::HashMap;
 
 use super::queues::{QueueSlot, Queues, Visible};
-use crate::filter::TagFilter;
+use crate::filter::{RecordFilter, TagFilter};
 use crate::types::{Millis, QueueOffset};
 
 const NONE: u32 = u32::MAX;
@@ -39,11 +39,24 @@ pub struct Waiters<T> {
 struct Parked<T> {
     slot: QueueSlot,
     offset: QueueOffset,
-    filter: TagFilter,
+    wants: Wants,
     deadline: Millis,
     token: T,
     /// Neighbours in the queue's list and in the wheel's.
     links: [ListLink; 2],
+}
+
+/// Which messages end the wait.
+#[derive(Clone, Debug)]
+pub struct Wants {
+    pub tags: TagFilter,
+    pub properties: Option<RecordFilter>,
+}
+
+impl From<TagFilter> for Wants {
+    fn from(tags: TagFilter) -> Wants {
+        Wants { tags, properties: None }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +108,7 @@ impl<T> Waiters<T> {
         &mut self,
         slot: QueueSlot,
         offset: QueueOffset,
-        filter: TagFilter,
+        wants: impl Into<Wants>,
         deadline: Millis,
         token: T,
     ) -> Result<(), (WaitersFull, T)> {
@@ -105,7 +118,7 @@ impl<T> Waiters<T> {
         let none = ListLink { previous: NONE, next: NONE };
         // What is over already is over with the next tick.
         let deadline = deadline.max(Millis((self.tick + 1) * TICK_MS));
-        let parked = Parked { slot, offset, filter, deadline, token, links: [none; 2] };
+        let parked = Parked { slot, offset, wants: wants.into(), deadline, token, links: [none; 2] };
         let at = match self.free.pop() {
             Some(at) => {
                 self.parked[at as usize] = Some(parked);
@@ -124,15 +137,24 @@ impl<T> Waiters<T> {
         Ok(())
     }
 
-    /// A queue has new messages: `wake` gets the tokens of those who wait for one of them.
-    pub fn advanced(&mut self, queues: &Queues, visible: Visible, mut wake: impl FnMut(T)) {
+    /// A queue has new messages: `wake` gets the tokens of those who wait for one of them. `matches` looks into the messages
+    /// for those who want some by their properties.
+    pub fn advanced(
+        &mut self,
+        queues: &Queues,
+        visible: Visible,
+        matches: impl Fn(&RecordFilter, Visible) -> bool,
+        mut wake: impl FnMut(T),
+    ) {
         let mut at = self.by_queue.get(&visible.slot).copied().unwrap_or(NONE);
         while at != NONE {
             let parked = self.at(at);
             let next = parked.links[QUEUE].next;
             let wanted = Visible { from: visible.from.max(parked.offset), ..visible };
+            let Wants { tags, properties } = &parked.wants;
             let is_woken = wanted.from < wanted.to
-                && (parked.filter.is_all() || queues.tags_codes(wanted).any(|code| parked.filter.matches(code)));
+                && (tags.is_all() || queues.tags_codes(wanted).any(|code| tags.matches(code)))
+                && properties.as_ref().is_none_or(|properties| matches(properties, wanted));
             if is_woken {
                 wake(self.remove(at));
             }

@@ -21,6 +21,7 @@ use super::reader::{Pulls, steady};
 use super::{Lane, sleep, spawn, timeout};
 use super::{Signal, SlotSetter, slot};
 use crate::entry::Control;
+use crate::filter::{Expressions, RecordFilter};
 use crate::log::{BlockWrite, Flush, WriteId};
 use crate::offsets::OffsetCommit;
 use crate::queue::Visible;
@@ -51,6 +52,8 @@ pub struct LiveShard {
     changed: RefCell<Vec<Visible>>,
     pub(super) pulls: RefCell<Pulls>,
     pub(super) watches: PopWatches,
+    /// Compiled expressions, for the pulls that arrive on this core and those of its queues.
+    pub expressions: RefCell<Expressions>,
     pub(super) indexes: IndexFiles,
     pub(super) cold: Rc<ColdReads>,
     /// Its own tasks keep it alive: it holds the shard, and a circle would never be freed.
@@ -83,6 +86,7 @@ impl LiveShard {
             changed: RefCell::default(),
             pulls: RefCell::new(Pulls::new(limits.pulls_max, steady())),
             watches: PopWatches::default(),
+            expressions: RefCell::default(),
             indexes: IndexFiles::default(),
             housekeeping: RefCell::default(),
         });
@@ -260,8 +264,15 @@ impl LiveShard {
         {
             let state = self.state.borrow();
             let mut pulls = self.pulls.borrow_mut();
+            // What is no longer in memory is taken for wanted: the pull looks itself.
+            let matches = |wanted: &RecordFilter, visible: Visible| {
+                state.queues.places(visible).any(|(position, size)| match state.tail.get(position, size as usize) {
+                    Some((buffer, range)) => wanted.wants_record(&buffer.as_slice()[range]),
+                    None => true,
+                })
+            };
             for visible in changed.drain(..) {
-                pulls.advanced(&state.queues, visible, |setter| setter.set(()));
+                pulls.advanced(&state.queues, visible, matches, |setter| setter.set(()));
                 self.watches.raise(visible.slot);
             }
         }

@@ -35,6 +35,7 @@ mod panic;
 pub mod pop;
 pub mod reader;
 pub mod recover;
+mod selection;
 pub mod signals;
 pub mod store_error;
 mod sys;

@@ -15,6 +15,7 @@ use hashbrown::HashMap;
 
 use super::live::LiveShard;
 use super::reader::{PullRequest, ReadError, steady};
+use super::selection::Selection;
 use super::{Signal, now, timeout, yield_now};
 use crate::filter::TagFilter;
 use crate::pop::{AckOutcome, Extended, Handed, PopError, PopRequest, PopScan, Taken, Took};
@@ -174,11 +175,11 @@ impl LiveShard {
     async fn read_taken(&self, queue_id: u32, taken: Taken) -> Result<Popped, PopFailed> {
         let Taken { slot, reads, start, counts, rest, .. } = taken;
         let offsets = reads.iter().map(|read| read.queue_offset).collect();
-        let body = match slot {
-            Some(slot) if !reads.is_empty() => self.read_all(slot, &reads).await?,
-            _ => Vec::new(),
-        };
-        Ok(Popped { queue_id, start, offsets, counts, rest, body })
+        let mut selection = Selection::of_all(&reads);
+        if let Some(slot) = slot {
+            self.read_all(slot, &reads, &mut selection).await?;
+        }
+        Ok(Popped { queue_id, start, offsets, counts, rest, body: selection.body })
     }
 
     async fn take(&self, request: &PopRequest<'_>) -> Result<Taken, PopFailed> {
@@ -288,6 +289,7 @@ impl LiveShard {
             messages_max: 1,
             bytes_max: 1,
             filter: TagFilter::ALL,
+            properties: None,
             hold_millis: 0,
         };
         let pulled = self.pull(&request).await?;

@@ -12,10 +12,11 @@ use std::time::Duration;
 use super::cold::HeldExtent;
 use super::commit_log::Piece;
 use super::live::LiveShard;
+use super::selection::Selection;
 use super::{Lane, should_yield, sleep, spawn, uptime, yield_now};
 use super::{SlotSetter, slot};
-use crate::filter::TagFilter;
-use crate::queue::{Boundary, IndexRead, Plan, PlannedRead, Pull, PullLimits, PullStatus, QueueSlot, TimeSearch, plan};
+use crate::filter::{PropertyFilter, TagFilter};
+use crate::queue::{Boundary, IndexRead, Plan, PlannedRead, Pull, PullLimits, PullStatus, QueueSlot, TimeSearch, Wants, plan};
 use crate::record::{BadRecord, Record};
 use crate::types::{LogPosition, Millis, QueueOffset};
 
@@ -35,6 +36,8 @@ pub struct PullRequest {
     pub messages_max: u32,
     pub bytes_max: usize,
     pub filter: TagFilter,
+    /// What is wanted by properties; records are read to find out.
+    pub properties: Option<PropertyFilter>,
     /// How long it may wait when there is nothing; 0: not at all.
     pub hold_millis: i64,
 }
@@ -91,12 +94,18 @@ pub(super) fn sweep(live: Rc<LiveShard>) {
 
 impl LiveShard {
     pub async fn pull(&self, request: &PullRequest) -> Result<Pulled, ReadError> {
+        if let Some(properties) = &request.properties {
+            let wanted = properties.compiled(&mut self.expressions.borrow_mut());
+            return self.pull_selected(request, &wanted).await;
+        }
         let mut reads = Vec::new();
-        let (slot, status, (next_begin, min, max)) = self.plan_loaded(request, &mut reads).await?;
-        let (messages, body) = match (status, slot) {
-            (PullStatus::Found, Some(slot)) => (reads.len() as u32, self.read_all(slot, &reads).await?),
-            _ => (0, Vec::new()),
-        };
+        let pull = Pull::new(QueueOffset(request.offset), request.messages_max, request.bytes_max, &request.filter);
+        let (slot, status, (next_begin, min, max)) = self.plan_loaded(request, pull, &PullLimits::DEFAULT, &mut reads).await?;
+        let mut selection = Selection::of_all(&reads);
+        if let (PullStatus::Found, Some(slot)) = (status, slot) {
+            self.read_all(slot, &reads, &mut selection).await?;
+        }
+        let (messages, body) = (selection.messages, selection.body);
         let waits = is_waiting(status, request.offset);
         Ok(Pulled { status, waits, next_offset: next_begin.0, min_offset: min.0, max_offset: max.0, messages, body })
     }
@@ -107,7 +116,8 @@ impl LiveShard {
     pub async fn hold(&self, request: &PullRequest, deadline: Millis) -> Result<bool, ReadError> {
         let mut reads = Vec::new();
         loop {
-            let (slot, status, _) = self.plan_loaded(request, &mut reads).await?;
+            let pull = Pull::new(QueueOffset(request.offset), 1, 1, &request.filter);
+            let (slot, status, _) = self.plan_loaded(request, pull, &PullLimits::DEFAULT, &mut reads).await?;
             if !is_waiting(status, request.offset) || steady() >= deadline {
                 return Ok(true);
             }
@@ -118,21 +128,28 @@ impl LiveShard {
     }
 
     /// A plan for which the index was there, with its next, least and greatest offsets.
-    async fn plan_loaded(
+    pub(super) async fn plan_loaded(
         &self,
         request: &PullRequest,
+        mut pull: Pull<'_>,
+        limits: &PullLimits,
         reads: &mut Vec<PlannedRead>,
     ) -> Result<(Option<QueueSlot>, PullStatus, (QueueOffset, QueueOffset, QueueOffset)), ReadError> {
-        let mut pull = Pull::new(QueueOffset(request.offset), request.messages_max, request.bytes_max, &request.filter);
         loop {
-            match self.plan(request, &mut pull, reads) {
+            match self.plan(request, &mut pull, limits, reads) {
                 (_, Plan::Need(read)) => self.load_index(read).await?,
                 (slot, Plan::Ready { status, next_begin, min, max }) => return Ok((slot, status, (next_begin, min, max))),
             }
         }
     }
 
-    fn plan(&self, request: &PullRequest, pull: &mut Pull<'_>, reads: &mut Vec<PlannedRead>) -> (Option<QueueSlot>, Plan) {
+    fn plan(
+        &self,
+        request: &PullRequest,
+        pull: &mut Pull<'_>,
+        limits: &PullLimits,
+        reads: &mut Vec<PlannedRead>,
+    ) -> (Option<QueueSlot>, Plan) {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let slot = state.queues.slot(&request.topic, request.queue_id);
@@ -149,7 +166,7 @@ impl LiveShard {
             }
             (slot, _) => slot,
         };
-        (slot, plan(&mut state.queues, slot, pull, &PullLimits::DEFAULT, reads))
+        (slot, plan(&mut state.queues, slot, pull, limits, reads))
     }
 
     /// False when there is no room to wait: the pull is answered as it is.
@@ -157,7 +174,9 @@ impl LiveShard {
         let Some(queue) = queue else { return false };
         let (setter, waiter) = slot();
         let offset = QueueOffset(request.offset);
-        let parked = self.pulls.borrow_mut().park(queue, offset, request.filter.clone(), deadline, setter);
+        let properties = request.properties.as_ref().map(|filter| filter.compiled(&mut self.expressions.borrow_mut()));
+        let wants = Wants { tags: request.filter.clone(), properties };
+        let parked = self.pulls.borrow_mut().park(queue, offset, wants, deadline, setter);
         if parked.is_err() {
             return false;
         }
@@ -165,14 +184,21 @@ impl LiveShard {
         true
     }
 
-    /// The bytes of all planned records, in their order.
-    pub(super) async fn read_all(&self, slot: QueueSlot, reads: &[PlannedRead]) -> Result<Vec<u8>, ReadError> {
-        let mut body = Vec::with_capacity(reads.iter().map(|read| read.size as usize).sum());
+    /// All planned records, in their order, offered to the selection, until it is full.
+    pub(super) async fn read_all(
+        &self,
+        slot: QueueSlot,
+        reads: &[PlannedRead],
+        selection: &mut Selection<'_>,
+    ) -> Result<(), ReadError> {
         let mut rest = reads;
         let mut held: Option<HeldExtent> = None;
-        let mut yielded = 0;
+        let mut yielded = selection.examined_bytes;
         while let Some(first) = rest.first() {
-            if self.copy_from_tail(first, &mut body) {
+            if selection.is_full(first) {
+                break;
+            }
+            if self.take_from_tail(first, selection) {
                 rest = &rest[1..];
                 continue;
             }
@@ -180,13 +206,13 @@ impl LiveShard {
                 self.cold.seen(slot, first.position);
                 None
             });
-            if self.copy_shared(first, held, &mut body).await? {
+            if self.take_shared(first, held, selection).await? {
                 rest = &rest[1..];
                 // Between slices those who send get their turn.
-                if body.len() - yielded >= SLICE_BYTES && should_yield() {
+                if selection.examined_bytes - yielded >= SLICE_BYTES && should_yield() {
                     // Who does not run keeps no extent from being given up.
                     *held = None;
-                    yielded = body.len();
+                    yielded = selection.examined_bytes;
                     yield_now().await;
                 }
                 continue;
@@ -196,15 +222,21 @@ impl LiveShard {
             let end = self.cold.end_of_extent(first.position);
             let near = rest.iter().take_while(|read| read.position.advance(u64::from(read.size)) <= end).count();
             let (span, after) = rest.split_at(near.max(1));
-            self.read_span(span, &mut body).await?;
+            self.read_span(span, selection).await?;
             rest = after;
         }
-        Ok(body)
+        Ok(())
     }
 
     /// Out of what readers of the disk share; false when this read is better made alone.
-    async fn copy_shared(&self, read: &PlannedRead, held: &mut HeldExtent, body: &mut Vec<u8>) -> Result<bool, ReadError> {
+    async fn take_shared(
+        &self,
+        read: &PlannedRead,
+        held: &mut HeldExtent,
+        selection: &mut Selection<'_>,
+    ) -> Result<bool, ReadError> {
         let settled = self.state.borrow().log.durable();
+        let body = &mut selection.body;
         let start = body.len();
         if !self.cold.append(read.position, read.size as usize, settled, held, body).await? {
             body.truncate(start);
@@ -217,26 +249,30 @@ impl LiveShard {
             body.truncate(start);
             return Ok(false);
         }
+        selection.taken(read, start);
         Ok(true)
     }
 
-    fn copy_from_tail(&self, read: &PlannedRead, body: &mut Vec<u8>) -> bool {
+    fn take_from_tail(&self, read: &PlannedRead, selection: &mut Selection<'_>) -> bool {
         let state = self.state.borrow();
         let Some((buffer, range)) = state.tail.get(read.position, read.size as usize) else { return false };
-        body.extend_from_slice(&buffer.as_slice()[range]);
+        selection.offer(read, &buffer.as_slice()[range]);
         true
     }
 
     /// One read for records that lie near to each other, in one segment.
-    async fn read_span(&self, span: &[PlannedRead], body: &mut Vec<u8>) -> Result<(), ReadError> {
+    async fn read_span(&self, span: &[PlannedRead], selection: &mut Selection<'_>) -> Result<(), ReadError> {
         let (first, last) = (span[0], span[span.len() - 1]);
         let len = (last.position.0 + u64::from(last.size) - first.position.0) as usize;
         let piece = self.read_disk(first.position, len).await?;
         for read in span {
+            if selection.is_full(read) {
+                break;
+            }
             let start = read.position.since(first.position) as usize;
             let bytes = &piece.bytes()[start..start + read.size as usize];
             self.check(read, bytes)?;
-            body.extend_from_slice(bytes);
+            selection.offer(read, bytes);
         }
         Ok(())
     }
@@ -329,6 +365,7 @@ impl LiveShard {
                 messages_max: 1,
                 bytes_max: 1,
                 filter: TagFilter::ALL,
+                properties: None,
                 hold_millis: 0,
             }
         };
@@ -342,7 +379,7 @@ impl LiveShard {
 }
 
 /// Whether a pull with this outcome waits for a message.
-fn is_waiting(status: PullStatus, offset: i64) -> bool {
+pub(super) fn is_waiting(status: PullStatus, offset: i64) -> bool {
     match status {
         PullStatus::OffsetOverflowOne => true,
         PullStatus::NoMatchedLogicQueue | PullStatus::NoMessageInQueue => offset == 0,

@@ -42,6 +42,11 @@ impl BadExpression {
         BadExpression::new(words)
     }
 
+    /// An expression of a type that nobody here reads.
+    pub fn unknown_kind(kind: &str) -> BadExpression {
+        BadExpression::new(format_args!("The broker does not support consumer to filter message by {kind}"))
+    }
+
     /// A bound of ours, which the original does not have.
     pub(super) fn bound(words: fmt::Arguments<'_>) -> BadExpression {
         BadExpression::new(words)

@@ -8,7 +8,7 @@ use crate::types::{Millis, QueueOffset};
 fn woken(waiters: &mut Waiters<&'static str>, world: &World, changed: &[Visible]) -> Vec<&'static str> {
     let mut woken = Vec::new();
     for visible in changed {
-        waiters.advanced(&world.queues, *visible, |token| woken.push(token));
+        waiters.advanced(&world.queues, *visible, |_, _| false, |token| woken.push(token));
     }
     woken.sort();
     woken
@@ -117,7 +117,7 @@ fn everyone_comes_back_once() {
                 let queue = world.random.below(5) as u32;
                 world.append("orders", queue, 7, vec![]);
                 for visible in world.sync(world.position) {
-                    waiters.advanced(&world.queues, visible, |token| back.push(token));
+                    waiters.advanced(&world.queues, visible, |_, _| false, |token| back.push(token));
                 }
             }
             8 => {

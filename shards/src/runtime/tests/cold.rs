@@ -98,6 +98,7 @@ mod bodies {
             messages_max: 5,
             bytes_max: 1 << 20,
             filter: TagFilter::ALL,
+            properties: None,
             hold_millis: 0,
         };
         live.pull(&request).await

@@ -107,6 +107,7 @@ async fn visible(live: &LiveShard) -> Vec<Vec<u8>> {
             messages_max: 100,
             bytes_max: 1 << 20,
             filter: TagFilter::ALL,
+            properties: None,
             hold_millis: 0,
         };
         let pulled = live.pull(&request).await.unwrap();
