@@ -24,7 +24,7 @@ fn answers_are_the_originals() {
         return;
     }
     // One shard: with several, the offset "one byte further" may be that of a message in the next shard.
-    let node = Node::start(&["--shards", "1", "--set", "brokerName=broker-a"]);
+    let node = Node::start(&["--shards", "1", "--set", "brokerName=broker-a", "--set", "enablePropertyFilter=true"]);
     let output = ask(&node);
     let found: BTreeSet<Question> = output.lines().filter_map(question).collect();
     let listed = listed();

@@ -1,6 +1,7 @@
 //! What RingMQ is measured and tormented with, from outside: nothing of this is in the product.
 //!
 //! - `log`, `codec`: nanoseconds per step of the send path, in memory
+//! - `filter`: nanoseconds for a message that an SQL92 filter does not want
 //! - `produce`, `consume`, `mixed` (and `e2e`): load on many threads, against any broker that speaks remoting, Apache's too
 //! - `sweep`, `compare`: `produce` again and again, at other rates or against other brokers
 //! - `verify`: sends, reads everything back, and says what is wrong; `echo`: a server to measure the load itself with
@@ -22,6 +23,7 @@ mod disk;
 mod drive;
 mod echo;
 mod epoll;
+mod filter;
 mod floor;
 mod host;
 mod load;
@@ -41,7 +43,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(about = "Load, micro-benchmarks and torture for RingMQ", arg_required_else_help = true)]
 struct Args {
-    /// Runs `log` and `codec` for a moment, to see that they still do
+    /// Runs `log`, `codec` and `filter` for a moment, to see that they still do
     #[arg(long)]
     smoke: bool,
     #[command(subcommand)]
@@ -57,6 +59,11 @@ enum Command {
     },
     /// A binary send parsed and answered: nanoseconds per message
     Codec {
+        #[arg(long, default_value_t = 3_000_000)]
+        messages: u64,
+    },
+    /// An SQL92 filter that matches nothing: nanoseconds per message
+    Filter {
         #[arg(long, default_value_t = 3_000_000)]
         messages: u64,
     },
@@ -97,6 +104,7 @@ fn main() -> ExitCode {
     if args.smoke {
         log::run(100_000);
         codec::run(100_000);
+        filter::run(100_000);
     }
     let result = match args.command {
         None => Ok(true),
@@ -106,6 +114,10 @@ fn main() -> ExitCode {
         }
         Some(Command::Codec { messages }) => {
             codec::run(messages);
+            Ok(true)
+        }
+        Some(Command::Filter { messages }) => {
+            filter::run(messages);
             Ok(true)
         }
         Some(Command::Produce(produce)) => produce::run(&produce).map(|()| true),

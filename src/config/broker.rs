@@ -28,7 +28,6 @@ const INT_MAX: i64 = i32::MAX as i64;
 const DELAYS: &str = "delayed messages";
 const TIMERS: &str = "timer messages";
 const REPLICAS: &str = "replication";
-const FILTERS: &str = "SQL92 filters";
 const METRICS: &str = "metrics export";
 const TRACE: &str = "message trace";
 const ADMIN: &str = "further admin requests";
@@ -163,9 +162,7 @@ static ROWS: &[Property] = &[
     P::used("popResponseReturnActualRetryTopic", Kind::Boolean, "false", "Messages out of a retry topic carry its name; false: the name of the topic that was popped.").live(),
     P::used("popPollingSize", count("pops", 1, 1_000_000), "1024", "The most pops that wait on one core for the same topic, group and queue.").live(),
     P::used("maxPopPollingSize", count("pops", 1, 10_000_000), "100000", "The most pops that wait on one core.").live(),
-    // Filters, batches and light queues.
-    P::later("enableCalcFilterBitMap", Kind::Boolean, "false", FILTERS),
-    P::later("maxFilterMessageSize", Kind::Bytes { min: 0, max: 4 << 20 }, "16000", FILTERS),
+    // Batches and light queues.
     P::later("enableLmq", Kind::Boolean, "false", "light message queues").must("false", "light message queues are not served yet"),
     P::later("enableMultiDispatch", Kind::Boolean, "false", "light message queues").must("false", "light message queues are not served yet"),
     P::later("enableCompaction", Kind::Boolean, "true", "compacted topics"),

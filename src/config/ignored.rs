@@ -324,8 +324,9 @@ pub(super) static BROKER_IGNORED: &[(&str, &[&str])] = &[
     ),
     (
         "message filters are not compiled to bit maps",
-        &["expectConsumerNumUseFilter", "filterDataCleanTimeSpan", "maxErrorRateOfBloomFilter"],
+        &["enableCalcFilterBitMap", "expectConsumerNumUseFilter", "filterDataCleanTimeSpan", "maxErrorRateOfBloomFilter"],
     ),
+    ("a pull looks at 800 messages at most, as with the original's default", &["maxFilterMessageSize"]),
     (
         "it tunes delayed or timer messages inside the Java store",
         &[
