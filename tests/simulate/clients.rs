@@ -16,6 +16,7 @@ use ringmq::remoting::{Encoding, RequestWriter};
 use ringmq_shards::runtime::{Lane, random, sleep, spawn, uptime};
 
 use crate::ledger::{Ledger, Number, QueueKey, number_of};
+use crate::pop;
 use crate::transactions::Deals;
 use crate::wire::{Reply, Wire};
 
@@ -35,6 +36,8 @@ pub struct Shared {
     pub address: SocketAddr,
     pub ledger: RefCell<Ledger>,
     pub deals: RefCell<Deals>,
+    /// What groups that pop were told.
+    pub pops: RefCell<Vec<pop::Group>>,
     pub stopping: Cell<bool>,
     /// Clients still at work.
     pub running: Cell<usize>,
@@ -50,6 +53,10 @@ impl Shared {
             address,
             ledger: RefCell::default(),
             deals: RefCell::default(),
+            pops: RefCell::new(vec![
+                pop::Group::new("holding", TOPICS[0], pop::Hold::Long),
+                pop::Group::new("hasty", TOPICS[1], pop::Hold::Short),
+            ]),
             stopping: Cell::new(false),
             running: Cell::new(0),
             excused_until: Cell::new(Duration::ZERO),

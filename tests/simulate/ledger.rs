@@ -175,6 +175,15 @@ impl Ledger {
         }
     }
 
+    /// Messages of a topic that are stored for sure.
+    pub fn stored(&self, topic: &str) -> Vec<Number> {
+        let messages = self.messages.iter().zip(0..);
+        messages
+            .filter(|(message, _)| message.queue.0 == topic && message.known == Known::Acknowledged)
+            .map(|(_, number)| number)
+            .collect()
+    }
+
     pub fn body(&self, number: Number) -> Vec<u8> {
         body(number, self.messages[number as usize].body_bytes)
     }

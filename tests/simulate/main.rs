@@ -4,7 +4,8 @@
 //! ```text
 //! run      one seed: its world, what goes wrong, the last audit       clients  producers, consumers, the auditor
 //! ledger   what clients were told, and what therefore must be true    wire     a client's connection
-//! node     the broker under test                                  transactions  their producers and their oracle
+//! node     the broker under test                                      pop      consumers that pop, and their ledger
+//! transactions  their producers and their oracle
 //! ```
 //!
 //! `cargo test` runs a few seeds and looks whether planted mistakes are found; `scripts/simulate` runs as many as it is told.
@@ -13,6 +14,7 @@
 mod clients;
 mod ledger;
 mod node;
+mod pop;
 mod run;
 mod transactions;
 mod wire;
@@ -78,7 +80,7 @@ fn main() {
     let good = match (args.seeds, args.plant) {
         (None, None) => {
             simulate(&args, 20, None)
-                && [Plant::AckBeforeSync, Plant::RewriteLastBlock, Plant::MistakenEnd]
+                && [Plant::AckBeforeSync, Plant::RewriteLastBlock, Plant::MistakenEnd, Plant::LostAcks]
                     .into_iter()
                     .all(|plant| find(&args, plant, PLANT_SEEDS))
         }
@@ -147,7 +149,8 @@ fn simulate(args: &Args, seeds: u64, plant: Option<Plant>) -> bool {
     let sum = total.sum;
     println!(
         "{} seeds from {}: {} failed {:?}; {} run twice; {} crashes, {} logs poisoned by EIO; {} messages sent, {} acknowledged, \
-         {} pulled; {} commits answered; {} transactions committed, {} checks; {:.0} s of virtual time, {} events; slowest seed {} took {:?}; {:.1} s",
+         {} pulled, {} popped, {} acks; {} commits answered; {} transactions committed, {} checks; {:.0} s of virtual time, \
+         {} events; slowest seed {} took {:?}; {:.1} s",
         total.seeds,
         args.from,
         total.failed.len(),
@@ -158,6 +161,8 @@ fn simulate(args: &Args, seeds: u64, plant: Option<Plant>) -> bool {
         sum.sent,
         sum.acknowledged,
         sum.pulled,
+        sum.popped,
+        sum.pop_acks,
         sum.commits,
         sum.transactions,
         sum.checks,
@@ -216,6 +221,8 @@ impl Outcome {
         self.sent += other.sent;
         self.acknowledged += other.acknowledged;
         self.pulled += other.pulled;
+        self.popped += other.popped;
+        self.pop_acks += other.pop_acks;
         self.commits += other.commits;
         self.transactions += other.transactions;
         self.checks += other.checks;

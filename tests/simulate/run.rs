@@ -11,6 +11,7 @@ use ringmq_shards::runtime::sleep;
 
 use crate::clients::{self, GROUPS, QUEUES, Shared, TOPICS};
 use crate::node::{self, Node, Start};
+use crate::pop;
 use crate::transactions;
 
 /// A mistake that is planted, to see that it is found.
@@ -22,6 +23,8 @@ pub enum Plant {
     RewriteLastBlock,
     /// Some transactions that are to be rolled back are committed.
     MistakenEnd,
+    /// Consumers that pop believe acks that never arrived.
+    LostAcks,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +44,8 @@ pub struct Outcome {
     pub sent: u64,
     pub acknowledged: u64,
     pub pulled: u64,
+    pub popped: u64,
+    pub pop_acks: u64,
     pub commits: u64,
     pub transactions: u64,
     pub checks: u64,
@@ -64,7 +69,7 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
         world.disk_sector(machine, 4096);
     }
     world.disk_faults(machine, |faults| match choice.plant {
-        None | Some(Plant::MistakenEnd) => {}
+        None | Some(Plant::MistakenEnd | Plant::LostAcks) => {}
         Some(Plant::AckBeforeSync) => faults.early_sync = 200_000,
         Some(Plant::RewriteLastBlock) => faults.rewrites_block_before = true,
     });
@@ -97,6 +102,8 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
     outcome.sent = ledger.sent();
     outcome.acknowledged = ledger.acknowledged;
     outcome.pulled = ledger.pulled;
+    outcome.popped = shared.pops.borrow().iter().map(|group| group.popped).sum();
+    outcome.pop_acks = shared.pops.borrow().iter().map(|group| group.acked).sum();
     outcome.commits = ledger.commits_answered;
     outcome.transactions = shared.deals.borrow().committed;
     outcome.checks = shared.deals.borrow().asked;
@@ -128,6 +135,10 @@ impl Story<'_> {
         for _ in 0..1 + self.below(2) {
             clients::start(&self.shared, transactions::transact(self.shared.clone()));
         }
+        let loses_acks = self.choice.plant == Some(Plant::LostAcks);
+        for group in 0..self.shared.pops.borrow().len() {
+            clients::start(&self.shared, pop::consume(self.shared.clone(), group, loses_acks));
+        }
         for _ in 0..2 + self.below(4) {
             self.pause(400).await;
             self.something().await;
@@ -147,6 +158,13 @@ impl Story<'_> {
         self.say("audit after the last restart");
         clients::audit(&self.shared).await;
         transactions::audit(&self.shared).await;
+        self.world.jump_wall_clock(self.machine, pop::LEAP_MILLIS);
+        self.say("audit of what was popped");
+        for group in 0..self.shared.pops.borrow().len() {
+            let topic = self.shared.pops.borrow()[group].topic;
+            let stored = self.shared.ledger.borrow().stored(topic);
+            pop::audit(&self.shared, group, &stored).await;
+        }
     }
 
     async fn settings(&self) {

@@ -267,7 +267,7 @@ fn compare(pops: &Pops, offsets: &ConsumerOffsets, models: &[Model]) {
 #[test]
 fn a_snapshot_and_the_log_behind_it_give_the_state() {
     for seed in 1..200 {
-        let mut random = Random(seed * 0x9e37_79b9_7f4a_7c15);
+        let mut random = Random(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
         let (mut shelf, mut time) = (Shelf::new(), 1_000);
         let mut models: Vec<Model> = (0..3).map(|_| Model::default()).collect();
         let before = random.below(60);
@@ -279,7 +279,7 @@ fn a_snapshot_and_the_log_behind_it_give_the_state() {
             let steps = random.below(8);
             wander(&mut shelf, &mut models, &mut random, &mut time, steps);
             let mut bytes = Vec::new();
-            from = shelf.pops.encode_slice(at, 1, &mut bytes);
+            from = shelf.pops.encode_slice(at, 10, &mut bytes);
             slices.push(bytes);
         }
         let steps = random.below(8);

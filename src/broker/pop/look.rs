@@ -94,6 +94,12 @@ impl Request<Core> for Peek {
 }
 
 pub async fn notification(call: Call) -> Result<Response, Refusal> {
+    let with_answer =
+        |refusal: Refusal| refusal.with_field("hasMsg", "false".to_owned()).with_field("pollingFull", "false".to_owned());
+    notify(call).await.map_err(with_answer)
+}
+
+async fn notify(call: Call) -> Result<Response, Refusal> {
     let core = &call.core;
     let (key, patience) = {
         let header = call.header();

@@ -14,11 +14,12 @@ use crate::runtime::pop::WatchedQueue;
 use crate::runtime::reader::steady;
 use crate::runtime::sim::{CrashKind, World};
 use crate::runtime::{Lane, fs, now, random, sleep, spawn};
+use crate::shard::AppendError;
 use crate::topic::TopicRules;
 use crate::types::{Millis, QueueOffset, ShardId};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ const FOREVER: i64 = 1_000_000_000;
 async fn opened() -> Rc<LiveShard> {
     let dir = PathBuf::from("/store/shard");
     fs::create_dir_all(&dir).unwrap();
+    for named in ["/", "/store"] {
+        fs::sync_dir(Path::new(named)).await.unwrap();
+    }
     let options = ShardOptions {
         log: LogOptions {
             dir,
@@ -72,8 +76,13 @@ async fn append(live: &LiveShard, queue_id: u32) {
         body: b"body",
         properties: &[],
     };
-    let appended = live.append(now(), &message).unwrap();
-    live.durable(appended.end).await.unwrap();
+    loop {
+        match live.append(now(), &message) {
+            Ok(appended) => return live.durable(appended.end).await.unwrap(),
+            Err(AppendError::NoRoom) => live.room().await,
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 fn request(messages_max: u32, pop_time: Millis, invisible_millis: i64) -> PopRequest<'static> {
