@@ -16,6 +16,7 @@ pub mod record;
 pub mod runtime;
 pub mod shard;
 pub mod snapshot;
+pub mod timer;
 pub mod topic;
 pub mod transaction;
 pub mod types;

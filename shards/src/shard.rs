@@ -18,7 +18,8 @@ use crate::offsets::{ConsumerOffsets, OffsetCommit};
 use crate::placement::Placement;
 use crate::pop::{ModeChange, Pops, RequestModes};
 use crate::queue::{IndexEntry, QueueSlot, Queues, TailCache, Visible, key_hash};
-use crate::record::{BadBatch, Batch, IndexedProperties, NewMessage};
+use crate::record::{BadBatch, Batch, IndexedProperties, NewMessage, Record};
+use crate::timer::{Timers, Wait, is_waiting_topic};
 use crate::topic::{TopicChange, Topics};
 use crate::transaction::{HALF_TOPIC, Half, HalfMessages};
 use crate::types::{LogPosition, Millis, QueueOffset, ShardId};
@@ -40,6 +41,8 @@ pub struct Shard {
     /// What is popped and not acked.
     pub pops: Pops,
     pub request_modes: RequestModes,
+    /// What waits for its time.
+    pub timers: Timers,
     pub(crate) segment_bytes: u64,
     pub(crate) active_segment: LogPosition,
     pub(crate) store_time: Millis,
@@ -88,6 +91,10 @@ pub enum AppendError {
         max: usize,
     },
     DiskFull(DiskFull),
+    /// As many messages wait for their time as may.
+    TimersFull {
+        max: usize,
+    },
     /// The disk has failed; only a restart with recovery goes on.
     Poisoned {
         reason: String,
@@ -118,6 +125,11 @@ impl fmt::Display for AppendError {
                 "{max} transactions of this core wait for their commit or rollback, the most there may be; end some, then send again"
             ),
             AppendError::DiskFull(full) => full.fmt(f),
+            AppendError::TimersFull { max } => write!(
+                f,
+                "timer message is under flow control: {max} messages wait for their time in this shard (delayedMessagesMax); \
+                 send again when some have been delivered"
+            ),
             AppendError::Poisoned { reason } => {
                 write!(f, "the store takes nothing more: {reason}; check the disk, then restart the broker")
             }
@@ -143,6 +155,9 @@ impl Shard {
         if message.topic == HALF_TOPIC && self.halves.is_full() {
             return Err(AppendError::HalvesFull { max: self.halves.max() });
         }
+        if is_waiting_topic(message.topic) && self.timers.is_full() {
+            return Err(AppendError::TimersFull { max: self.timers.len_max() });
+        }
         self.append_behind(now, &[], message)
     }
 
@@ -159,6 +174,15 @@ impl Shard {
         control.encode(&mut bytes);
         let appended = self.append_behind(now, &bytes, message);
         self.scratch = bytes;
+        appended
+    }
+
+    /// Gives a record a place again, behind the control entry that ends its old one, so that a segment can be deleted.
+    /// Also while messages are refused: it makes room.
+    pub fn append_again(&mut self, now: Millis, control: &Control<'_>, record: &Record<'_>) -> Result<Appended, AppendError> {
+        let refusing = self.refusing.take();
+        let appended = self.append_after(now, control, &NewMessage::again(record));
+        self.refusing = refusing;
         appended
     }
 
@@ -184,6 +208,9 @@ impl Shard {
             let half = Half::of(queue_offset, message.born_timestamp, store_time, message.properties);
             self.halves.add(position, half);
         }
+        if let Some(wait) = Wait::of(message.topic, message.queue_id, self.placement.parts(), message.properties) {
+            self.timers.add(&wait.pending(position, bytes));
+        }
         Ok(Appended { queue_offset, physical_offset, end: position.advance(bytes as u64) })
     }
 
@@ -202,7 +229,8 @@ impl Shard {
         let store_time = self.store_time.max(now);
         let reserved = self.log.reserve(bytes, batch.len()).expect(READY);
         let position = reserved.position;
-        let (id, placement, queues) = (self.id, self.placement, &mut self.queues);
+        let (id, placement) = (self.id, self.placement);
+        let (queues, timers) = (&mut self.queues, &mut self.timers);
         let physical_offset = |at: usize| placement.physical_offset(id, position.advance(at as u64));
         batch.encode(first, store_time, reserved.buffer, physical_offset, |stored| {
             let properties = IndexedProperties::of(stored.properties);
@@ -211,6 +239,9 @@ impl Shard {
             let given = queues.append(slot, entry, properties.keys().map(|key| key_hash(envelope.topic, key)));
             assert!(given == stored.queue_offset, "the queue gives the offset that the record says");
             offsets.push(stored.physical_offset);
+            if let Some(wait) = Wait::of(envelope.topic, envelope.queue_id, placement.parts(), stored.properties) {
+                timers.add(&wait.pending(position, stored.size));
+            }
         });
         self.store_time = store_time;
         Ok(Appended { queue_offset: first, physical_offset: physical_offset(0), end: position.advance(bytes as u64) })

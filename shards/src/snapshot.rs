@@ -16,9 +16,9 @@
 //! | 52 | 4 | head CRC | over bytes 0 to 51 |
 //! | 56 | | sections | u32 kind, u32 bytes, the bytes, again and again |
 //!
-//! Section kinds: 1 topics, 2 groups, 3 consumer offsets (several), 4 queues (several), 6 half messages (several), 7 messages in
-//! flight (several), 9 message request modes. Unknown kinds are an error: a newer
-//! version would raise the format.
+//! Section kinds: 1 topics, 2 groups, 3 consumer offsets (several), 4 queues (several), 5 timers (several), 6 half messages
+//! (several), 7 messages in flight (several), 9 message request modes. Unknown kinds are an error: a newer version would raise
+//! the format.
 
 use std::fmt;
 
@@ -38,6 +38,7 @@ pub enum Section {
     Halves,
     Pops,
     RequestModes,
+    Timers,
 }
 
 impl Section {
@@ -50,12 +51,14 @@ impl Section {
             Section::Halves => 6,
             Section::Pops => 7,
             Section::RequestModes => 9,
+            Section::Timers => 5,
         }
     }
 
     fn from_number(number: u32) -> Option<Section> {
-        use Section::{Groups, Halves, Offsets, Pops, Queues, RequestModes, Topics};
-        [Topics, Groups, Offsets, Queues, Halves, Pops, RequestModes].into_iter().find(|kind| kind.number() == number)
+        use Section::{Groups, Halves, Offsets, Pops, Queues, RequestModes, Timers, Topics};
+        let known = [Topics, Groups, Offsets, Queues, Timers, Halves, Pops, RequestModes];
+        known.into_iter().find(|kind| kind.number() == number)
     }
 }
 

@@ -7,6 +7,7 @@
 //! | 3 settings version | u64: settings up to this version are known to this shard |
 //! | 4 consumer offsets | list of: u32 queue id, i64 offset, text topic, text group |
 //! | 5 offsets removed | text topic, text group; an empty one stands for all |
+//! | 6 timer gone | i64 ms until when it waited, u64 position of its record |
 //! | 7 half ended | u64 position of the half message: it was committed, rolled back, given up or moved on |
 //! | 8 half checked | u64 position, u32 how often its producer has been asked by now |
 //! | 9 popped, 10 settled, 11 extended | `pop::PopEvent` |
@@ -19,7 +20,7 @@ use crate::group::GroupChange;
 use crate::offsets::OffsetCommit;
 use crate::pop::{ModeChange, PopEvent, REQUEST_MODE};
 use crate::topic::TopicChange;
-use crate::types::{LogPosition, QueueOffset};
+use crate::types::{LogPosition, Millis, QueueOffset};
 use crate::wire::{BadBytes, Reader, Writer};
 
 const VERSION: u16 = 1;
@@ -29,6 +30,7 @@ const GROUP: u16 = 2;
 const SETTINGS_VERSION: u16 = 3;
 const CONSUMER_OFFSETS: u16 = 4;
 const OFFSETS_REMOVED: u16 = 5;
+const TIMER_GONE: u16 = 6;
 const HALF_ENDED: u16 = 7;
 const HALF_CHECKED: u16 = 8;
 
@@ -60,6 +62,12 @@ pub enum Control<'a> {
     /// Messages were handed out, acked, revived or held for longer.
     Pop(PopEvent<'a>),
     RequestMode(ModeChange),
+    /// What waited there until then waits no longer: it is in the block behind this entry, delivered or waiting on, or
+    /// it was taken back.
+    TimerGone {
+        deliver_at: Millis,
+        position: LogPosition,
+    },
     /// From a newer program that let older ones ignore it.
     Unknown {
         kind: u16,
@@ -110,6 +118,12 @@ impl Control<'_> {
             Control::RequestMode(change) => {
                 change.encode(out);
                 REQUEST_MODE
+            }
+            Control::TimerGone { deliver_at, position } => {
+                let mut out = Writer::new(out);
+                out.i64(deliver_at.0);
+                out.u64(position.0);
+                TIMER_GONE
             }
             Control::Unknown { kind } => panic!("kind {kind} is not ours to write"),
         };
@@ -183,6 +197,10 @@ fn decode_payload(bytes: &[u8]) -> Result<Control<'_>, BadBytes> {
         }
         HALF_ENDED => Control::HalfEnded { position: LogPosition(read.u64("position")?) },
         HALF_CHECKED => Control::HalfChecked { position: LogPosition(read.u64("position")?), checks: read.u32("checks")? },
+        TIMER_GONE => {
+            let deliver_at = Millis(read.i64("time of a timer")?);
+            Control::TimerGone { deliver_at, position: LogPosition(read.u64("position of a timer")?) }
+        }
         REQUEST_MODE => Control::RequestMode(ModeChange::decode(&mut read)?),
         kind => match PopEvent::decode(kind, &mut read)? {
             Some(event) => Control::Pop(event),

@@ -3,6 +3,7 @@
 //! Invariants:
 //! - A segment is deleted only when its index file exists, a snapshot that knows the new minima is durable, and the
 //!   replay of that snapshot begins behind it.
+//! - And only when nothing waits in it any more: see `runtime::pending`.
 //! - A snapshot at p is published only when the log is durable up to p, and up to all that its slices have seen.
 //!
 //! Before: `runtime::live`; after: `queue::retention`, `snapshot`.
@@ -12,6 +13,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::live::LiveShard;
+use super::pending::{self, Moved};
 use super::{Lane, Signal, fs, now, sleep, spawn, uptime, yield_now};
 use crate::queue::Retire;
 use crate::shard::DiskFull;
@@ -175,6 +177,12 @@ impl Housekeeping {
             });
             yield_now().await;
         }
+        let mut from = Some(i64::MIN);
+        while let Some(second) = from {
+            from = writer
+                .section(Section::Timers, |out| live.state.borrow().timers.encode_slice(position, second, SLICE_BYTES, out));
+            yield_now().await;
+        }
         // The slices may tell of a topic's deletion that a crash could still lose: its records would come back without it.
         if live.durable_so_far().await.is_err() {
             return Ok(());
@@ -215,6 +223,12 @@ impl Housekeeping {
             if !due && !forced {
                 return Ok(());
             }
+            let end = oldest.first.advance(log.options.segment_bytes);
+            if !expired && pending::waiting_bytes(&self.live, &(oldest.first..end)).await > log.options.segment_bytes / 2 {
+                // To append them again would take more of the disk than the segment gives back soon.
+                tracing::warn!(segment = oldest.first.0, "the oldest segment is mostly messages that still wait; it is kept");
+                return Ok(());
+            }
             if !self.delete(oldest.first).await? {
                 return Ok(());
             }
@@ -233,12 +247,16 @@ impl Housekeeping {
         self.live.refuse(full);
     }
 
-    /// False when the segment is still needed for a replay.
+    /// False when the segment is still needed, for a replay or for what waits in it.
     async fn delete(&self, segment: LogPosition) -> std::io::Result<bool> {
         // Half messages that still wait must not go with the segment. Not in our turn: the log may have no room for them
         // until a segment is sealed, which takes a turn too.
         self.live.move_halves_before(segment.advance(self.live.log.options.segment_bytes)).await?;
         let _turn = self.turn().await;
+        let end = segment.advance(self.live.log.options.segment_bytes);
+        if pending::move_all(&self.live, segment..end).await? == Moved::NotNow {
+            return Ok(false);
+        }
         let oldest = self.live.state.borrow().queues.oldest_sealed();
         if oldest.is_some_and(|oldest| oldest <= segment) {
             loop {

@@ -18,6 +18,7 @@ use super::housekeeping::{Housekeeping, Retention};
 use super::index_files::IndexFiles;
 use super::pop::PopWatches;
 use super::reader::{Pulls, steady};
+use super::timers::TimerCounters;
 use super::{Lane, sleep, spawn, timeout};
 use super::{Signal, SlotSetter, slot};
 use crate::entry::Control;
@@ -56,6 +57,9 @@ pub struct LiveShard {
     pub expressions: RefCell<Expressions>,
     pub(super) indexes: IndexFiles,
     pub(super) cold: Rc<ColdReads>,
+    pub timers: TimerCounters,
+    /// Raised when something came that is due before all else.
+    pub(super) timer_nearer: Signal,
     /// Its own tasks keep it alive: it holds the shard, and a circle would never be freed.
     housekeeping: RefCell<Weak<Housekeeping>>,
 }
@@ -88,6 +92,8 @@ impl LiveShard {
             watches: PopWatches::default(),
             expressions: RefCell::default(),
             indexes: IndexFiles::default(),
+            timers: TimerCounters::default(),
+            timer_nearer: Signal::new(),
             housekeeping: RefCell::default(),
         });
         *live.housekeeping.borrow_mut() = Rc::downgrade(&Housekeeping::start(&live, loaded));
@@ -100,6 +106,7 @@ impl LiveShard {
             }
         });
         super::reader::sweep(live.clone());
+        super::timers::start(&live);
         live
     }
 
@@ -135,6 +142,9 @@ impl LiveShard {
 
     pub(super) fn appended(&self) {
         self.log.wake();
+        if self.state.borrow_mut().timers.take_nearer() {
+            self.timer_nearer.raise();
+        }
         if self.log.options.flush == Flush::Async {
             self.advance();
         }
@@ -304,6 +314,10 @@ impl LiveShard {
     /// Refuses messages, or takes them again: the disk's watermark.
     pub fn refuse(&self, full: Option<DiskFull>) {
         self.state.borrow_mut().refusing = full;
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.get()
     }
 
     pub(super) fn room_raised(&self) {

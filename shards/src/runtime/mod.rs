@@ -32,6 +32,7 @@ mod new_file;
 pub mod open;
 mod pace;
 mod panic;
+mod pending;
 pub mod pop;
 pub mod reader;
 pub mod recover;
@@ -40,6 +41,7 @@ pub mod signals;
 pub mod store_error;
 mod sys;
 mod task;
+pub mod timers;
 mod turns;
 
 #[cfg(feature = "glommio")]

@@ -20,9 +20,10 @@ use crate::offsets::ConsumerOffsets;
 use crate::placement::Placement;
 use crate::pop::{PopLimits, Pops, RequestModes};
 use crate::queue::{QueueLimits, Queues, Seal, TailCache, is_queued, key_hash};
-use crate::record::IndexedProperties;
+use crate::record::{IndexedProperties, Record};
 use crate::shard::{Change, Shard, Tables};
 use crate::snapshot::{self, Section};
+use crate::timer::{Timers, Wait};
 use crate::topic::{TopicRules, Topics};
 use crate::transaction::{HALF_TOPIC, HALVES_MAX, Half, HalfMessages};
 use crate::types::{LogPosition, Millis};
@@ -43,6 +44,8 @@ pub struct ShardOptions {
     pub cold_bytes_max: usize,
     pub offsets_max: usize,
     pub pulls_max: usize,
+    /// Messages that wait for their time.
+    pub timers_max: usize,
 }
 
 /// The tables while they are read back.
@@ -58,6 +61,7 @@ struct Restoring<'o> {
     pops: Pops,
     request_modes: RequestModes,
     queues: Queues,
+    timers: Timers,
     store_time: Millis,
     /// Index files of segments that were rotated past during a long replay.
     indexes: Vec<(LogPosition, Vec<u8>)>,
@@ -96,6 +100,7 @@ pub async fn open(options: ShardOptions) -> Result<(Rc<LiveShard>, Recovery), St
         halves: restoring.halves,
         pops: restoring.pops,
         request_modes: restoring.request_modes,
+        timers: restoring.timers,
         segment_bytes: options.log.segment_bytes,
         active_segment: restoring.active_segment,
         store_time: restoring.store_time,
@@ -132,6 +137,7 @@ impl<'o> Restoring<'o> {
             pops: Pops::new(PopLimits::default()),
             request_modes: RequestModes::default(),
             queues: Queues::new(options.queues, at),
+            timers: Timers::new(options.timers_max),
             store_time: Millis::default(),
             indexes: Vec::new(),
             failed: None,
@@ -161,6 +167,7 @@ impl<'o> Restoring<'o> {
                 }
                 Section::Pops => restoring.pops.load_slice(bytes).map_err(|bad| bad.to_string())?,
                 Section::Queues => restoring.queues.load_slice(bytes).map_err(|bad| bad.to_string())?,
+                Section::Timers => restoring.timers.load_slice(bytes).map_err(|bad| bad.to_string())?,
             }
         }
         Ok(restoring)
@@ -193,6 +200,7 @@ impl<'o> Restoring<'o> {
                     let entry = index_entry(position, &record);
                     let replayed =
                         self.queues.replay(record.topic(), incarnation, record.queue_id(), record.queue_offset(), entry, keys);
+                    self.replay_wait(position, &record);
                     replayed.map(|_| ()).map_err(|gap| (position, gap.to_string()))
                 }
                 Ok((at, Entry::Control(control))) => {
@@ -225,6 +233,17 @@ impl<'o> Restoring<'o> {
         crate::shard::apply(change, Tables { topics, groups, queues, offsets, pops, request_modes }, &mut |_| ());
     }
 
+    /// What waited at the snapshot's position is in the snapshot.
+    fn replay_wait(&mut self, position: LogPosition, record: &Record<'_>) {
+        if position < self.position {
+            return;
+        }
+        let parts = self.options.placement.parts();
+        if let Some(wait) = Wait::of(record.topic(), record.queue_id(), parts, record.properties()) {
+            self.timers.add(&wait.pending(position, record.bytes().len()));
+        }
+    }
+
     fn replay_control(&mut self, position: LogPosition, control: Control<'_>) -> Result<(), (LogPosition, String)> {
         match control {
             Control::Topic(change) => self.replay_change(Change::Topic(change)),
@@ -244,6 +263,7 @@ impl<'o> Restoring<'o> {
             Control::HalfChecked { position, checks } => self.halves.checked(position, checks),
             Control::Pop(event) => self.pops.apply(&event, &mut self.offsets),
             Control::RequestMode(change) => self.replay_change(Change::RequestMode(change)),
+            Control::TimerGone { deliver_at, position } => _ = self.timers.remove(deliver_at, position),
             Control::SettingsVersion(_) | Control::Unknown { .. } => {}
         }
         Ok(())

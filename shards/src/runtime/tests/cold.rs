@@ -52,6 +52,7 @@ mod bodies {
             cold_bytes_max: 8 * EXTENT_BYTES as usize,
             offsets_max: 100,
             pulls_max: 100,
+            timers_max: 100,
         };
         let (live, _) = open(options).await.unwrap();
         for number in 0..MESSAGES {

@@ -1,0 +1,167 @@
+//! What waits in one shard, by the second in which it is due.
+//!
+//! Adding is a push; what is due is looked at, then read, appended and only then removed, so a snapshot in between tells
+//! either all or nothing of one message. Memory: 16 bytes each, a quarter more at most while a bucket grows, and about a
+//! hundred for each second that has any.
+//!
+//! Before: `shard`; after: `runtime::timers`.
+
+use std::collections::BTreeMap;
+
+use super::bucket::Bucket;
+use super::packed::{LANES, Packed, Pending, SECOND, second_of};
+use crate::types::{LogPosition, Millis};
+
+/// What one second costs besides its entries: its node in the tree and what the allocator adds.
+const SECOND_BYTES: usize = 96;
+
+/// Lives on its shard's core.
+#[derive(Debug)]
+pub struct Timers {
+    pub(super) seconds: BTreeMap<i64, Bucket>,
+    len: usize,
+    len_max: usize,
+    lanes: [u64; LANES],
+    /// What the driver sleeps for, at the latest.
+    awaited: Millis,
+    nearer: bool,
+}
+
+/// What may go, and what keeps the next from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The log must be durable up to here before the next may go.
+    pub blocked: Option<LogPosition>,
+}
+
+impl Timers {
+    /// Room for `len_max` that come from clients; what the log has is always taken.
+    pub fn new(len_max: usize) -> Timers {
+        Timers { seconds: BTreeMap::new(), len: 0, len_max, lanes: [0; LANES], awaited: Millis(i64::MAX), nearer: false }
+    }
+
+    /// Whether one more would be too many.
+    pub fn is_full(&self) -> bool {
+        self.len >= self.len_max
+    }
+
+    pub fn len_max(&self) -> usize {
+        self.len_max
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many of one lane wait.
+    pub fn waiting(&self, lane: u8) -> u64 {
+        self.lanes[usize::from(lane).min(LANES - 1)]
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.seconds.values().map(|bucket| bucket.bytes() + SECOND_BYTES).sum()
+    }
+
+    /// Each position comes once.
+    pub fn add(&mut self, pending: &Pending) {
+        let second = second_of(pending.deliver_at);
+        self.seconds.entry(second).or_insert_with(Bucket::new).push(Packed::of(pending));
+        self.count(pending.lane);
+        if pending.deliver_at < self.awaited {
+            self.awaited = pending.deliver_at;
+            self.nearer = true;
+        }
+    }
+
+    pub(super) fn count(&mut self, lane: u8) {
+        self.len += 1;
+        self.lanes[usize::from(lane)] += 1;
+    }
+
+    /// Whether something came that is due before what was awaited; asked after each append.
+    pub fn take_nearer(&mut self) -> bool {
+        std::mem::take(&mut self.nearer)
+    }
+
+    pub fn contains(&self, deliver_at: Millis, position: LogPosition) -> bool {
+        self.seconds.get(&second_of(deliver_at)).is_some_and(|bucket| bucket.find(deliver_at, position).is_some())
+    }
+
+    /// Takes one away; false when it does not wait (any more).
+    pub fn remove(&mut self, deliver_at: Millis, position: LogPosition) -> bool {
+        let second = second_of(deliver_at);
+        let Some(bucket) = self.seconds.get_mut(&second) else { return false };
+        let Some(removed) = bucket.remove(deliver_at, position) else { return false };
+        if bucket.len() == 0 {
+            self.seconds.remove(&second);
+        }
+        self.len -= 1;
+        self.lanes[usize::from(removed.lane())] -= 1;
+        true
+    }
+
+    /// Appends to `out` what may go at `now`, in the order of times and positions: at most `max` and not much more than
+    /// `bytes_max`. Takes nothing away.
+    pub fn due(&mut self, now: Millis, durable: LogPosition, max: usize, bytes_max: usize, out: &mut Vec<Pending>) -> Due {
+        let mut bytes = 0;
+        for (second, bucket) in self.seconds.range_mut(..=second_of(now)) {
+            bucket.sort();
+            for entry in bucket.iter() {
+                let pending = entry.pending(*second);
+                if out.len() >= max || bytes >= bytes_max || pending.deliver_at > now {
+                    return Due { blocked: None };
+                }
+                let end = pending.position.advance(u64::from(pending.size));
+                if end > durable {
+                    return Due { blocked: Some(end) };
+                }
+                bytes += pending.size as usize;
+                out.push(pending);
+            }
+        }
+        Due { blocked: None }
+    }
+
+    /// When somebody should look again: not later than the first is due. Something nearer that comes meanwhile raises
+    /// `take_nearer`.
+    pub fn await_next(&mut self) -> Option<Millis> {
+        let next = self.seconds.first_key_value().map(|(second, bucket)| {
+            let first = bucket.iter().next().filter(|_| bucket.is_sorted());
+            first.map_or(Millis(second.saturating_mul(SECOND)), |first| first.deliver_at(*second))
+        });
+        self.awaited = next.unwrap_or(Millis(i64::MAX));
+        self.nearer = false;
+        next
+    }
+
+    /// What is due in the same second and has that key.
+    pub fn with_key(&self, deliver_at: Millis, key: u32) -> Vec<Pending> {
+        let second = second_of(deliver_at);
+        self.seconds.get(&second).map_or_else(Vec::new, |bucket| bucket.with_key(second, key).collect())
+    }
+
+    /// Appends to `out` what lies between two positions of the log, looking at little more than `looks_max` of those due
+    /// from `second` on; returns where to go on.
+    pub fn between(
+        &self,
+        from: LogPosition,
+        to: LogPosition,
+        second: i64,
+        looks_max: usize,
+        out: &mut Vec<Pending>,
+    ) -> Option<i64> {
+        let mut looks = 0;
+        for (second, bucket) in self.seconds.range(second..) {
+            if looks >= looks_max {
+                return Some(*second);
+            }
+            looks += bucket.len();
+            out.extend(bucket.iter().filter(|e| from <= e.position() && e.position() < to).map(|e| e.pending(*second)));
+        }
+        None
+    }
+}
