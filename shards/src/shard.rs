@@ -209,7 +209,7 @@ impl Shard {
             self.halves.add(position, half);
         }
         if let Some(wait) = Wait::of(message.topic, message.queue_id, self.placement.parts(), message.properties) {
-            self.timers.add(&wait.pending(position, bytes));
+            self.timers.wait(&wait, position, bytes);
         }
         Ok(Appended { queue_offset, physical_offset, end: position.advance(bytes as u64) })
     }
@@ -240,7 +240,7 @@ impl Shard {
             assert!(given == stored.queue_offset, "the queue gives the offset that the record says");
             offsets.push(stored.physical_offset);
             if let Some(wait) = Wait::of(envelope.topic, envelope.queue_id, placement.parts(), stored.properties) {
-                timers.add(&wait.pending(position, stored.size));
+                timers.wait(&wait, position, stored.size);
             }
         });
         self.store_time = store_time;

@@ -229,6 +229,10 @@ impl Housekeeping {
                 tracing::warn!(segment = oldest.first.0, "the oldest segment is mostly messages that still wait; it is kept");
                 return Ok(());
             }
+            // Without the turn: the log may need a seal, which needs it, before it takes what is moved.
+            if pending::move_all(&self.live, oldest.first..end).await? == Moved::NotNow {
+                return Ok(());
+            }
             if !self.delete(oldest.first).await? {
                 return Ok(());
             }
@@ -247,16 +251,12 @@ impl Housekeeping {
         self.live.refuse(full);
     }
 
-    /// False when the segment is still needed, for a replay or for what waits in it.
+    /// Nothing waits in the segment any more. False when it is still needed for a replay.
     async fn delete(&self, segment: LogPosition) -> std::io::Result<bool> {
         // Half messages that still wait must not go with the segment. Not in our turn: the log may have no room for them
         // until a segment is sealed, which takes a turn too.
         self.live.move_halves_before(segment.advance(self.live.log.options.segment_bytes)).await?;
         let _turn = self.turn().await;
-        let end = segment.advance(self.live.log.options.segment_bytes);
-        if pending::move_all(&self.live, segment..end).await? == Moved::NotNow {
-            return Ok(false);
-        }
         let oldest = self.live.state.borrow().queues.oldest_sealed();
         if oldest.is_some_and(|oldest| oldest <= segment) {
             loop {

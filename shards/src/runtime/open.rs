@@ -240,7 +240,7 @@ impl<'o> Restoring<'o> {
         }
         let parts = self.options.placement.parts();
         if let Some(wait) = Wait::of(record.topic(), record.queue_id(), parts, record.properties()) {
-            self.timers.add(&wait.pending(position, record.bytes().len()));
+            self.timers.wait(&wait, position, record.bytes().len());
         }
     }
 

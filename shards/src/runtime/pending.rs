@@ -118,6 +118,7 @@ async fn move_one(live: &LiveShard, kind: &dyn Waiting, pending: &Pending) -> st
         let appended = kind.append_again(&mut live.state.borrow_mut(), super::now(), pending, &record);
         match appended {
             Ok(()) => {
+                timers::add_one(&live.timers.moved);
                 live.appended();
                 return Ok(Moved::All);
             }

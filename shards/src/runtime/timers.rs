@@ -38,13 +38,15 @@ const REST: Duration = Duration::from_millis(500);
 /// Since the start.
 #[derive(Debug, Default)]
 pub struct TimerCounters {
-    /// By whether it was a timer.
     pub delivered: Cell<u64>,
+    /// They could not be delivered, ever.
     pub dropped: Cell<u64>,
     pub taken_back: Cell<u64>,
+    /// Appended again because their segment was to be deleted.
+    pub moved: Cell<u64>,
 }
 
-fn add_one(counter: &Cell<u64>) {
+pub(super) fn add_one(counter: &Cell<u64>) {
     counter.set(counter.get() + 1);
 }
 

@@ -9,6 +9,7 @@
 //! in one block; it never goes before its time.
 //!
 //! - `wait`: which records wait, until when, and what they are restored to;
+//! - `lanes`: how many wait for what;
 //! - `packed`, `bucket`, `timers`: 16 bytes for each, by the second in which they are due;
 //! - `state`: the snapshot's slices;
 //! - `release`: how one leaves: delivered, dropped, taken back, or moved to the log's end.
@@ -16,6 +17,7 @@
 //! Before: `shard` (append, replay); after: `runtime::timers` (the driver), `runtime::pending` (retention).
 
 mod bucket;
+mod lanes;
 mod packed;
 mod release;
 mod state;
@@ -24,6 +26,7 @@ mod tests;
 mod timers;
 mod wait;
 
-pub use packed::{LANES, Pending, RECORD_BYTES_MAX};
+pub use lanes::{LANES_MAX, LEVEL_LANE_MAX};
+pub use packed::{Pending, RECORD_BYTES_MAX};
 pub use timers::{Due, Timers};
 pub use wait::{DELIVER_MS, Restored, SCHEDULE_TOPIC, TIMER_TOPIC, Wait, is_waiting_topic, key_of, restore};

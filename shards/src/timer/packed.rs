@@ -7,18 +7,16 @@
 //! | 10 | milliseconds within the second |
 //! | 56 | position in the log; physical offsets end at 55 bits |
 //! | 24 | bytes of the record; 0: it is gone |
-//! | 6 | lane: 0 timers, 1 to 62 delay levels, 63 all levels above |
-//! | 32 | hash of real topic and unique key |
+//! | 16 | lane, see `lanes` |
+//! | 22 | hash of real topic and unique key |
 
 use crate::types::{LogPosition, Millis};
 
-/// How many kinds are counted apart.
-pub const LANES: usize = 1 << LANE_BITS;
 /// What the 24 bits hold; the largest record has 4 MiB and 64 KiB.
 pub const RECORD_BYTES_MAX: usize = (1 << SIZE_BITS) - 1;
 
-const KEY_BITS: u32 = 32;
-const LANE_BITS: u32 = 6;
+pub const KEY_BITS: u32 = 22;
+const LANE_BITS: u32 = u16::BITS;
 const SIZE_BITS: u32 = 24;
 const POSITION_BITS: u32 = 56;
 const LANE_AT: u32 = KEY_BITS;
@@ -35,7 +33,8 @@ pub struct Pending {
     pub position: LogPosition,
     pub size: u32,
     pub deliver_at: Millis,
-    pub lane: u8,
+    pub lane: u16,
+    /// Of 22 bits.
     pub key: u32,
 }
 
@@ -47,7 +46,7 @@ impl Packed {
         assert!(pending.position.0 >> POSITION_BITS == 0, "physical offsets would not hold this position either");
         assert!(pending.size > 0, "a record has bytes");
         assert!(pending.size as usize <= RECORD_BYTES_MAX, "entries are bounded far below");
-        assert!(usize::from(pending.lane) < LANES);
+        assert!(pending.key >> KEY_BITS == 0);
         Packed(
             Packed::place(pending.deliver_at, pending.position).0
                 | u128::from(pending.size) << SIZE_AT
@@ -98,12 +97,12 @@ impl Packed {
         (self.0 >> SIZE_AT) as u32 & ((1 << SIZE_BITS) - 1)
     }
 
-    pub fn lane(self) -> u8 {
-        (self.0 >> LANE_AT) as u8 & (LANES - 1) as u8
+    pub fn lane(self) -> u16 {
+        (self.0 >> LANE_AT) as u16
     }
 
     pub fn key(self) -> u32 {
-        self.0 as u32
+        self.0 as u32 & ((1 << KEY_BITS) - 1)
     }
 
     /// Its place stays, so that the order of a bucket does.

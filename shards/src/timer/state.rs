@@ -22,6 +22,7 @@ impl Timers {
     /// |---|---|
     /// | u16 | format |
     /// | list | seconds: i64 second, list of u128 entries, see `packed` |
+    /// | | in the last slice, the topics of lanes, see `lanes`; else an empty list |
     pub fn encode_slice(&self, snapshot: LogPosition, second: i64, bytes_max: usize, out: &mut Vec<u8>) -> Option<i64> {
         let begin = out.len();
         let mut writer = Writer::new(out);
@@ -46,6 +47,10 @@ impl Timers {
             count += 1;
         }
         out[begin + 2..begin + 6].copy_from_slice(&count.to_be_bytes());
+        match next {
+            None => self.lanes.encode_topics(out),
+            Some(_) => Writer::new(out).count(0),
+        }
         next
     }
 
@@ -73,6 +78,7 @@ impl Timers {
             }
             self.seconds.insert(second, bucket);
         }
+        self.lanes.load_topics(&mut read)?;
         read.finish()
     }
 }

@@ -9,7 +9,7 @@ use crate::types::{LogPosition, Millis, QueueOffset};
 const SIZE: u32 = 100;
 
 fn pending(deliver_at: i64, position: u64) -> Pending {
-    Pending { position: LogPosition(position), size: SIZE, deliver_at: Millis(deliver_at), lane: 3, key: 0xFFFF_FFFF }
+    Pending { position: LogPosition(position), size: SIZE, deliver_at: Millis(deliver_at), lane: 3, key: 0x003F_FFFF }
 }
 
 fn timers(of: &[(i64, u64)]) -> Timers {
@@ -33,8 +33,8 @@ fn all_that_is_told_of_one_comes_back() {
         position: LogPosition((1 << 55) - 1),
         size: RECORD_BYTES_MAX as u32,
         deliver_at: Millis(-1),
-        lane: LANES as u8 - 1,
-        key: u32::MAX,
+        lane: u16::MAX,
+        key: 0x003F_FFFF,
     };
     for pending in [largest, pending(1_999, 0), Pending { key: 0, lane: 0, size: 1, ..largest }] {
         let mut timers = Timers::new(1);
@@ -118,7 +118,7 @@ fn they_are_what_a_plain_map_is() {
             match random() % 10 {
                 0..=4 => {
                     let mut one = pending(now + (random() % 5_000) as i64, position);
-                    (one.lane, one.key) = ((random() % 4) as u8, (random() % 8) as u32);
+                    (one.lane, one.key) = ((random() % 4) as u16, (random() % 8) as u32);
                     position += u64::from(SIZE);
                     timers.add(&one);
                     model.insert((one.deliver_at.0, one.position.0), one);
@@ -252,6 +252,33 @@ fn garbage_is_no_slice() {
     });
 }
 
+#[test]
+fn they_are_counted_by_level_and_by_topic() {
+    let add = |timers: &mut Timers, topic: &str, at: u64| {
+        let properties = stored(&format!("TIMER_OUT_MS=999;REAL_TOPIC={topic};"));
+        timers.wait(&Wait::of(TIMER_TOPIC, 0, 1, &properties).unwrap(), LogPosition(at), 10);
+    };
+    let mut timers = Timers::new(100);
+    for (topic, at) in [("A", 0), ("B", 10), ("A", 20)] {
+        add(&mut timers, topic, at);
+    }
+    let schedule = stored("__DELIVER_MS=1500;");
+    timers.wait(&Wait::of(SCHEDULE_TOPIC, 2, 1, &schedule).unwrap(), LogPosition(30), 10);
+    let mut slice = Vec::new();
+    assert_eq!(timers.encode_slice(LogPosition(1_000), i64::MIN, usize::MAX, &mut slice), None);
+    let mut restored = Timers::new(100);
+    restored.load_slice(&slice).unwrap();
+    for mut timers in [timers, restored] {
+        assert_eq!(timers.topics().collect::<Vec<_>>(), [("A", 2), ("B", 1)]);
+        assert_eq!(timers.levels().take(4).collect::<Vec<_>>(), [0, 0, 1, 0]);
+        assert!(timers.remove(Millis(1_000), LogPosition(10)));
+        add(&mut timers, "B", 40);
+        add(&mut timers, "C", 50);
+        timers.remove(Millis(1_000), LogPosition(40));
+        assert_eq!(timers.topics().collect::<Vec<_>>(), [("A", 2), ("C", 1)]);
+    }
+}
+
 fn stored(text: &str) -> Vec<u8> {
     text.replace('=', "\u{1}").replace(';', "\u{2}").into_bytes()
 }
@@ -263,18 +290,23 @@ fn shown(properties: &[u8]) -> String {
 #[test]
 fn records_of_two_topics_wait_until_what_they_say() {
     let wait = |topic, queue_id, properties: &str| {
-        let pending = Wait::of(topic, queue_id, 2, &stored(properties))?.pending(LogPosition(7), 9);
-        assert_eq!((pending.position, pending.size), (LogPosition(7), 9));
-        Some((pending.deliver_at.0, pending.lane))
+        let properties = stored(properties);
+        let wait = Wait::of(topic, queue_id, 2, &properties)?;
+        let mut timers = Timers::new(1);
+        timers.wait(&wait, LogPosition(7), 9);
+        let mut out = Vec::new();
+        timers.due(Millis(i64::MAX), LogPosition(16), 1, 1, &mut out);
+        assert_eq!((out[0].position, out[0].size), (LogPosition(7), 9));
+        Some((out[0].deliver_at.0, out[0].lane))
     };
     assert_eq!(wait(SCHEDULE_TOPIC, 5, "__DELIVER_MS=1500;"), Some((1_500, 3)), "two queues for each level");
     assert_eq!(wait(SCHEDULE_TOPIC, 400, "__DELIVER_MS=1;"), Some((1, 63)));
     assert_eq!(wait(SCHEDULE_TOPIC, 0, "TIMER_OUT_MS=1;"), None);
-    assert_eq!(wait(TIMER_TOPIC, 0, "TIMER_OUT_MS=1499;"), Some((1_500, 0)));
+    assert_eq!(wait(TIMER_TOPIC, 0, "TIMER_OUT_MS=1499;"), Some((1_500, 64)));
     assert_eq!(wait(TIMER_TOPIC, 1, "TIMER_OUT_MS=x;"), None);
     assert_eq!(wait(TIMER_TOPIC, 1, "TIMER_OUT_MS=1;TIMER_DEL_UNIQKEY=T+k;"), None);
     assert_eq!(wait("orders", 0, "TIMER_OUT_MS=1;__DELIVER_MS=1;"), None);
-    let key = |properties: &str| Wait::of(TIMER_TOPIC, 0, 1, &stored(properties)).unwrap().pending(LogPosition(0), 1).key;
+    let key = |properties: &str| Wait::of(TIMER_TOPIC, 0, 1, &stored(properties)).unwrap().key;
     assert_eq!(key("TIMER_OUT_MS=1;UNIQ_KEY=k;REAL_TOPIC=T;"), key_of(b"T", b"k"));
     assert_ne!(key_of(b"Tk", b""), key_of(b"T", b"k"));
 }

@@ -9,7 +9,9 @@
 use std::collections::BTreeMap;
 
 use super::bucket::Bucket;
-use super::packed::{LANES, Packed, Pending, SECOND, second_of};
+use super::lanes::Lanes;
+use super::packed::{Packed, Pending, SECOND, second_of};
+use super::wait::{Wait, WaitsFor};
 use crate::types::{LogPosition, Millis};
 
 /// What one second costs besides its entries: its node in the tree and what the allocator adds.
@@ -21,7 +23,7 @@ pub struct Timers {
     pub(super) seconds: BTreeMap<i64, Bucket>,
     len: usize,
     len_max: usize,
-    lanes: [u64; LANES],
+    pub(super) lanes: Lanes,
     /// What the driver sleeps for, at the latest.
     awaited: Millis,
     nearer: bool,
@@ -37,7 +39,7 @@ pub struct Due {
 impl Timers {
     /// Room for `len_max` that come from clients; what the log has is always taken.
     pub fn new(len_max: usize) -> Timers {
-        Timers { seconds: BTreeMap::new(), len: 0, len_max, lanes: [0; LANES], awaited: Millis(i64::MAX), nearer: false }
+        Timers { seconds: BTreeMap::new(), len: 0, len_max, lanes: Lanes::new(), awaited: Millis(i64::MAX), nearer: false }
     }
 
     /// Whether one more would be too many.
@@ -58,12 +60,31 @@ impl Timers {
     }
 
     /// How many of one lane wait.
-    pub fn waiting(&self, lane: u8) -> u64 {
-        self.lanes[usize::from(lane).min(LANES - 1)]
+    pub fn waiting(&self, lane: u16) -> u64 {
+        self.lanes.waiting(lane)
+    }
+
+    /// How many wait in each delay level, from level 1 on; the last is all from 63 on.
+    pub fn levels(&self) -> impl Iterator<Item = u64> {
+        self.lanes.levels()
+    }
+
+    /// Real topics for which timers wait, and how many.
+    pub fn topics(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.lanes.topics()
     }
 
     pub fn bytes(&self) -> usize {
         self.seconds.values().map(|bucket| bucket.bytes() + SECOND_BYTES).sum()
+    }
+
+    /// A record has come that waits; it lies at `position`.
+    pub fn wait(&mut self, wait: &Wait<'_>, position: LogPosition, size: usize) {
+        let lane = match wait.waits_for {
+            WaitsFor::Level(lane) => lane,
+            WaitsFor::Topic(topic) => self.lanes.of_topic(topic),
+        };
+        self.add(&Pending { position, size: size as u32, deliver_at: wait.deliver_at, lane, key: wait.key });
     }
 
     /// Each position comes once.
@@ -77,9 +98,9 @@ impl Timers {
         }
     }
 
-    pub(super) fn count(&mut self, lane: u8) {
+    pub(super) fn count(&mut self, lane: u16) {
         self.len += 1;
-        self.lanes[usize::from(lane)] += 1;
+        self.lanes.add(lane);
     }
 
     /// Whether something came that is due before what was awaited; asked after each append.
@@ -100,7 +121,7 @@ impl Timers {
             self.seconds.remove(&second);
         }
         self.len -= 1;
-        self.lanes[usize::from(removed.lane())] -= 1;
+        self.lanes.remove(removed.lane());
         true
     }
 

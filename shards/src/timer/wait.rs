@@ -9,9 +9,10 @@
 
 use std::io::Write;
 
-use super::packed::{LANES, Pending};
-use crate::record::{PROPERTIES_BYTES_MAX, Record, entries, property};
-use crate::types::{LogPosition, Millis};
+use super::lanes::LEVEL_LANE_MAX;
+use super::packed::KEY_BITS;
+use crate::record::{PROPERTIES_BYTES_MAX, Record, TOPIC_BYTES_MAX, entries, property};
+use crate::types::Millis;
 
 pub const SCHEDULE_TOPIC: &str = "SCHEDULE_TOPIC_XXXX";
 pub const TIMER_TOPIC: &str = "rmq_sys_wheel_timer";
@@ -35,22 +36,30 @@ pub fn is_waiting_topic(topic: &str) -> bool {
 
 /// How a record waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wait {
+pub struct Wait<'a> {
     pub deliver_at: Millis,
-    lane: u8,
-    key: u32,
+    pub(super) waits_for: WaitsFor<'a>,
+    pub(super) key: u32,
 }
 
-impl Wait {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WaitsFor<'a> {
+    /// The lane of a delay level.
+    Level(u16),
+    /// A timer's real topic.
+    Topic(&'a str),
+}
+
+impl<'a> Wait<'a> {
     /// `parts`: queues for each level, see `Placement::parts`.
-    pub fn of(topic: &str, queue_id: u32, parts: u32, properties: &[u8]) -> Option<Wait> {
+    pub fn of(topic: &str, queue_id: u32, parts: u32, properties: &'a [u8]) -> Option<Wait<'a>> {
         if !is_waiting_topic(topic) {
             return None;
         }
         if topic == SCHEDULE_TOPIC {
             let deliver_at = Millis(number(properties, DELIVER_MS)?);
             let level = queue_id / parts + 1;
-            return Some(Wait { deliver_at, lane: level.min(LANES as u32 - 1) as u8, key: 0 });
+            return Some(Wait { deliver_at, waits_for: WaitsFor::Level(level.min(LEVEL_LANE_MAX) as u16), key: 0 });
         }
         let deliver_at = Millis(number(properties, TIMER_OUT_MS)?).plus(1);
         if property(properties, TIMER_DEL_UNIQKEY).is_some() {
@@ -58,12 +67,10 @@ impl Wait {
         }
         let real_topic = property(properties, REAL_TOPIC).unwrap_or_default();
         let key = key_of(real_topic, property(properties, UNIQ_KEY).unwrap_or_default());
-        Some(Wait { deliver_at, lane: 0, key })
-    }
-
-    pub fn pending(self, position: LogPosition, size: usize) -> Pending {
-        let Wait { deliver_at, lane, key } = self;
-        Pending { position, size: size as u32, deliver_at, lane, key }
+        let real_topic = std::str::from_utf8(real_topic).unwrap_or_default();
+        // Longer ones are no topics; they wait to be dropped.
+        let real_topic = if real_topic.len() > TOPIC_BYTES_MAX { "" } else { real_topic };
+        Some(Wait { deliver_at, waits_for: WaitsFor::Topic(real_topic), key })
     }
 }
 
@@ -73,7 +80,7 @@ pub fn key_of(real_topic: &[u8], unique_key: &[u8]) -> u32 {
     hasher.update(real_topic);
     hasher.update(&[0]);
     hasher.update(unique_key);
-    hasher.finalize()
+    hasher.finalize() >> (u32::BITS - KEY_BITS)
 }
 
 /// Where a message goes when its time has come. Its properties are put into the buffer that was given.

@@ -9,6 +9,7 @@ mod pop;
 mod selection;
 mod sockets;
 mod tasks;
+mod timers;
 mod worlds;
 
 #[cfg(feature = "glommio")]
