@@ -36,6 +36,8 @@ pub struct Ticket {
     pub oneway: bool,
     pub queue_id: u32,
     pub unique_key: UniqueKey,
+    /// Of a timer, what takes it back.
+    pub recall_handle: Option<Box<str>>,
 }
 
 /// The message's UNIQ_KEY, which the reply repeats as transactionId. Nearly always 32 letters, so it lies inline.
@@ -172,6 +174,10 @@ fn write_stored(core: &Core, ticket: &Ticket, stored: &Stored, out: &mut Vec<u8>
         // Of a batch, unless its envelope has one: its messages have their own.
         "" => writer,
         key => writer.field("transactionId", key),
+    };
+    let writer = match &ticket.recall_handle {
+        None => writer,
+        Some(handle) => writer.field("recallHandle", handle),
     };
     writer.field("MSG_REGION", core.identity.region.as_str()).field("TRACE_ON", core.settings.borrow().trace_on).finish();
 }

@@ -14,7 +14,7 @@ use ringmq_shards::runtime::{self, Lane};
 use super::core::Core;
 use super::pop::{assign, look, settle, take};
 use super::response::{Refusal, Response};
-use super::{client, config, connections, group, lock, offset, pull, send, stats, topic, transaction, view};
+use super::{client, config, connections, group, lock, offset, pull, recall, send, stats, topic, transaction, view, waiting};
 use crate::net::connection::InFlight;
 use crate::net::owned_frame::OwnedFrame;
 use crate::net::{Connection, Flow};
@@ -68,6 +68,10 @@ pub fn handler(code: RequestCode) -> Option<Handler> {
         RequestCode::QueryAssignment => Task(|call| Box::pin(assign::query(call))),
         RequestCode::SetMessageRequestMode => Task(|call| Box::pin(assign::set_mode(call))),
         RequestCode::GetAllMessageRequestMode => Task(|call| Box::pin(assign::modes(call))),
+        RequestCode::RecallMessage => Task(|call| Box::pin(recall::recall(call))),
+        RequestCode::GetAllDelayOffset => Task(|call| Box::pin(waiting::delay_offsets(call))),
+        RequestCode::GetTimerCheckPoint => Task(|call| Box::pin(waiting::check_point(call))),
+        RequestCode::GetTimerMetrics => Task(|call| Box::pin(waiting::metrics(call))),
 
         RequestCode::HeartBeat => Task(|call| Box::pin(client::heartbeat(call))),
         RequestCode::UnregisterClient => Task(|call| Box::pin(client::unregister(call))),

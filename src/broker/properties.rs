@@ -1,8 +1,9 @@
-//! What the broker adds to a message's properties, and what of them it cannot serve yet.
+//! What the broker adds to a message's properties, and what of them decides where it goes.
 //!
 //! Works on the encoded form `name 0x01 value 0x02 ...` (storage-formats §1.3), as sent and as stored.
 //! Invariant: the client's properties come first and unchanged, except that `POP_CK` is left out.
 
+use super::delay;
 use crate::remoting::message::properties::{self, name};
 
 /// A client's properties, read in one pass: every message comes through here.
@@ -12,24 +13,26 @@ pub struct Sent<'a> {
     unique_key: Option<&'a [u8]>,
     has_pop_ck: bool,
     is_transactional: bool,
+    asks_for_later: bool,
     is_delayed: bool,
-    has_timer: bool,
 }
 
 impl<'a> Sent<'a> {
     pub fn of(bytes: &'a [u8]) -> Sent<'a> {
         let (unique_key, has_pop_ck) = (None, false);
-        let mut sent = Sent { bytes, unique_key, has_pop_ck, is_transactional: false, is_delayed: false, has_timer: false };
+        let mut sent =
+            Sent { bytes, unique_key, has_pop_ck, is_transactional: false, asks_for_later: false, is_delayed: false };
         for (found, value) in properties::iter(bytes) {
             match std::str::from_utf8(found).unwrap_or_default() {
                 name::UNIQ_KEY => sent.unique_key = Some(value),
                 name::POP_CK => sent.has_pop_ck = true,
                 name::TRAN_MSG => sent.is_transactional = value.eq_ignore_ascii_case(b"true"),
-                name::DELAY => {
+                name if delay::asks_for_later(name) => {
+                    sent.asks_for_later = true;
+                    // A level may be 0, which is none.
                     let level = std::str::from_utf8(value).ok().and_then(|level| level.parse::<i32>().ok());
-                    sent.is_delayed = level.is_some_and(|level| level > 0);
+                    sent.is_delayed |= name != name::DELAY || level.is_some_and(|level| level > 0);
                 }
-                name::TIMER_DELAY_SEC | name::TIMER_DELAY_MS | name::TIMER_DELIVER_MS => sent.has_timer = true,
                 _ => {}
             }
         }
@@ -48,15 +51,12 @@ impl<'a> Sent<'a> {
 
     /// By a level or by a timer.
     pub fn is_delayed(&self) -> bool {
-        self.is_delayed || self.has_timer
+        self.is_delayed
     }
 
-    /// Why a message cannot be taken yet: features whose absence must be said instead of losing their promise.
-    pub fn unserved(&self) -> Option<&'static str> {
-        if self.is_delayed {
-            return Some("delayed messages are not served yet");
-        }
-        self.has_timer.then_some("timer messages are not served yet")
+    /// Whether it may have to wait: see `broker::delay`.
+    pub fn asks_for_later(&self) -> bool {
+        self.asks_for_later
     }
 
     /// Writes into `out` what is stored: the client's properties and the broker's own.
@@ -81,17 +81,16 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_served_is_said() {
-        for (sent, why) in [
-            ("TRAN_MSG=true;", None),
-            ("DELAY=3", Some("delayed messages are not served yet")),
-            ("DELAY=0;A=b;", None),
-            ("DELAY=x;", None),
-            ("TIMER_DELAY_MS=1;", Some("timer messages are not served yet")),
-            ("TIMER_DELIVER_MS=1;", Some("timer messages are not served yet")),
-            ("TIMER_DELAY_SEC=;", None),
+    fn a_message_that_may_have_to_wait_says_so() {
+        for (sent, asks) in [
+            ("DELAY=3", true),
+            ("DELAY=0;A=b;", true),
+            ("TIMER_DELAY_MS=1;", true),
+            ("TIMER_DELIVER_MS=1;", true),
+            ("TIMER_DELAY_SEC=;", false),
+            ("A=DELAY;", false),
         ] {
-            assert_eq!(Sent::of(&stored(sent)).unserved(), why, "{sent}");
+            assert_eq!(Sent::of(&stored(sent)).asks_for_later(), asks, "{sent}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Messages that the broker itself stores: what was sent back, what is revived, what is dead.
 //!
+//! `Core::store` (in `broker::delay`) lets them wait when they say so; `Core::put` stores them as they are.
 //! They own their bytes, cross to the core of their queue, and are told of when they are durable.
 //!
 //! Before: handlers that make messages; after: `shards::shard` on the owning core.

@@ -109,6 +109,7 @@ impl From<AppendError> for Refusal {
         let code = match &error {
             AppendError::NoRoom | AppendError::HalvesFull { .. } => ResponseCode::SystemBusy,
             AppendError::NoTopic { .. } => ResponseCode::TopicNotExist,
+            AppendError::TimersFull { .. } => ResponseCode::SystemError,
             AppendError::BadBatch(_) | AppendError::TooLarge { .. } => ResponseCode::MessageIllegal,
             AppendError::DiskFull(_) | AppendError::Poisoned { .. } => ResponseCode::ServiceNotAvailable,
         };

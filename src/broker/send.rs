@@ -17,13 +17,16 @@ use ringmq_shards::transaction::HALF_TOPIC;
 use super::ack::{Ticket, UniqueKey};
 use super::changes::Wanted;
 use super::core::{Core, Offered};
+use super::delay::{self, Diverted};
 use super::half;
 use super::properties::Sent;
+use super::recall;
 use super::response::{Refusal, write_refusal};
 use crate::net::owned_frame::OwnedFrame;
 use crate::net::{Connection, Flow};
 use crate::remoting::code::ResponseCode;
 use crate::remoting::message::properties::{PROPERTIES_BYTES_MAX, name};
+use crate::remoting::request::delay::RecallHandle;
 use crate::remoting::request::send::SendMessage;
 use crate::remoting::sysflag::message as flag;
 use crate::remoting::{Encoding, Frame, Header};
@@ -37,22 +40,29 @@ enum Checked {
     UnknownTopic,
 }
 
+/// A message that takes another one back is tried a second time when it has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    First,
+    TakenBack,
+}
+
 pub fn send(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>) -> Flow {
     // Nothing overtakes a send of the same connection whose topic is still being made.
     if connection.is_detained() {
         return Flow::Later;
     }
-    serve(core, connection, frame, header)
+    serve(core, connection, frame, header, Attempt::First)
 }
 
-fn serve(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>) -> Flow {
+fn serve(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>, attempt: Attempt) -> Flow {
     let request = match SendMessage::decode(header) {
         Ok(request) => request,
         Err(bad) => return refuse(core, connection, frame.encoding, header, Refusal::from(bad)),
     };
     let sent = Sent::of(request.properties.as_bytes());
     match check(core, connection.peer, &request, &sent, frame.body) {
-        Ok(Checked::Ready { queue_id }) => append(core, connection, frame, header, &request, &sent, queue_id),
+        Ok(Checked::Ready { queue_id }) => append(core, connection, frame, header, &request, &sent, queue_id, attempt),
         Ok(Checked::UnknownTopic) => {
             create_then_send(core, connection, frame, &request);
             Flow::Taken
@@ -110,8 +120,8 @@ fn check_message(core: &Core, request: &SendMessage<'_>, sent: &Sent<'_>, body: 
     if sent.is_half(request.reconsume_times) {
         half::check(core, request, sent)?;
     }
-    if let Some(why) = sent.unserved() {
-        return Err(Refusal::new(ResponseCode::MessageIllegal, why.into()));
+    if request.batch && sent.asks_for_later() {
+        return Err(illegal(core));
     }
     if request.batch && TopicName::parse(request.topic).is_ok_and(TopicName::is_retry) {
         return Err(Refusal::new(
@@ -142,6 +152,7 @@ fn append(
     request: &SendMessage<'_>,
     sent: &Sent<'_>,
     queue_id: u32,
+    attempt: Attempt,
 ) -> Flow {
     let mut composed = core.scratch.borrow_mut();
     let made_key;
@@ -176,6 +187,25 @@ fn append(
             return refuse(core, connection, frame.encoding, header, illegal(core));
         }
     }
+    let diverted = if sent.asks_for_later() && topic != HALF_TOPIC {
+        let settings = core.settings.borrow().clone();
+        let rules = delay::Rules { settings: &settings, placement: core.placement, here: core.id };
+        match delay::divert(rules, runtime::now(), request.topic, queue_id, &mut composed) {
+            Ok(diverted) => diverted,
+            Err(refusal) => return refuse(core, connection, frame.encoding, header, refusal),
+        }
+    } else {
+        None
+    };
+    if let Some(target) = diverted.as_ref().and_then(|diverted| diverted.takes_back.clone())
+        && attempt == Attempt::First
+    {
+        take_back_then_send(core, connection, frame, target);
+        return Flow::Taken;
+    }
+    if let Some(diverted) = &diverted {
+        (topic, stored_queue_id) = (diverted.topic, diverted.queue_id);
+    }
     let message = NewMessage {
         topic,
         queue_id: stored_queue_id,
@@ -199,6 +229,7 @@ fn append(
         oneway: header.is_oneway(),
         queue_id,
         unique_key: UniqueKey::new(unique_key),
+        recall_handle: diverted.and_then(|diverted| recall_handle(core, request, unique_key, &diverted)),
     };
     match core.offer(&message, request.batch, ticket) {
         Offered::Taken => Flow::Taken,
@@ -211,30 +242,57 @@ fn append(
     }
 }
 
+/// As the original: whether it may be used is asked when it is.
+fn recall_handle(core: &Core, request: &SendMessage<'_>, unique_key: &str, diverted: &Diverted) -> Option<Box<str>> {
+    let deliver_at = diverted.deliver_at?;
+    if TopicName::parse(request.topic).is_ok_and(TopicName::is_retry) {
+        return None;
+    }
+    Some(RecallHandle::encode(request.topic, &core.identity.name, deliver_at.0, unique_key).into_boxed_str())
+}
+
 /// The slow path: the topic is made, or found to be impossible; then the same frame is tried again.
 fn create_then_send(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, request: &SendMessage<'_>) {
-    let in_flight = connection.begin();
-    let detained = connection.detain();
-    let core = core.clone();
-    let frame = OwnedFrame::copy(frame);
     let wanted = Wanted::FirstSend {
         topic: request.topic.to_owned(),
         default_topic: request.default_topic.to_owned(),
         default_queue_nums: request.default_topic_queue_nums,
         unit_mode: request.unit_mode,
     };
+    let made = core.clone();
+    send_after(core, connection, frame, Attempt::First, async move { wanted.make(&made).await });
+}
+
+/// Another slow path: it takes back a message that waits.
+fn take_back_then_send(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, target: delay::Target) {
+    let taking = core.clone();
+    send_after(core, connection, frame, Attempt::TakenBack, async move { recall::take_back(&taking, target).await });
+}
+
+/// Tries the frame again when something has been done; until then nothing overtakes it.
+fn send_after(
+    core: &Rc<Core>,
+    connection: &Rc<Connection>,
+    frame: &Frame<'_>,
+    attempt: Attempt,
+    before: impl Future<Output = Result<(), Refusal>> + 'static,
+) {
+    let in_flight = connection.begin();
+    let detained = connection.detain();
+    let core = core.clone();
+    let frame = OwnedFrame::copy(frame);
     let _detached = runtime::spawn(Lane::Network, async move {
         let connection = in_flight.connection();
         let _until_taken = detained;
-        let made = wanted.make(&core).await;
+        let done = before.await;
         let frame = frame.frame();
         let Ok(header) = Header::parse(&frame) else { return };
-        match made {
+        match done {
             Err(refusal) => {
                 refuse(&core, connection, frame.encoding, &header, refusal);
             }
             Ok(()) => loop {
-                match serve(&core, connection, &frame, &header) {
+                match serve(&core, connection, &frame, &header, attempt) {
                     Flow::Later => core.live.room().await,
                     Flow::Taken | Flow::Close => return,
                 }

@@ -17,6 +17,7 @@ use super::dispatch::Call;
 use super::everywhere::{ask_all, ask_each};
 use super::rates::{SAMPLE_INTERVAL, Totals, WINDOWS};
 use super::response::{Refusal, Response};
+use super::waiting::Waiting;
 use crate::remoting::code::ResponseCode;
 use crate::remoting::request::broker::write_kv_table;
 use crate::remoting::request::topic::{GetTopicStatsInfo, QueueStats, write_stats};
@@ -109,6 +110,7 @@ struct Part {
     min_offset: i64,
     max_offset: i64,
     earliest: Option<i64>,
+    waiting: Waiting,
 }
 
 impl Part {
@@ -125,6 +127,7 @@ impl Part {
             min_offset: self.min_offset.min(other.min_offset),
             max_offset: self.max_offset.max(other.max_offset),
             earliest: [self.earliest, other.earliest].into_iter().flatten().min(),
+            waiting: self.waiting.plus(other.waiting),
         }
     }
 }
@@ -137,6 +140,7 @@ impl Request<Core> for AskPart {
 
     async fn serve(self, core: Rc<Core>) -> Part {
         let earliest = earliest(&core).await;
+        let waiting = Waiting::of(&core);
         let rates = core.rates.borrow();
         let shard = core.live.state.borrow();
         let offset = |position: LogPosition| core.placement.physical_offset(core.id, position);
@@ -152,6 +156,7 @@ impl Request<Core> for AskPart {
             min_offset: offset(core.live.log.first()),
             max_offset: offset(shard.log.durable()),
             earliest,
+            waiting,
         }
     }
 }
@@ -228,9 +233,7 @@ fn table(core: &Core, part: &Part) -> Vec<(String, String)> {
     for pool in ["send", "pull", "litePull", "query", "ack"] {
         put(&format!("{pool}ThreadPoolQueueHeadWaitTimeMills"), "0".to_owned());
     }
-    for timer in ["timerReadBehind", "timerOffsetBehind", "timerCongestNum"] {
-        put(timer, "0".to_owned());
-    }
+    part.waiting.write(&mut put);
     for timer in ["timerEnqueueTps", "timerDequeueTps"] {
         put(timer, "0.0".to_owned());
     }

@@ -25,8 +25,6 @@ const HOUR: i64 = 3_600_000;
 const PORT: Kind = count("", 3, 65_534);
 const INT_MAX: i64 = i32::MAX as i64;
 
-const DELAYS: &str = "delayed messages";
-const TIMERS: &str = "timer messages";
 const REPLICAS: &str = "replication";
 const METRICS: &str = "metrics export";
 const TRACE: &str = "message trace";
@@ -131,19 +129,12 @@ static ROWS: &[Property] = &[
     P::later("socksProxyConfig", Kind::Text, "{}", "proxies for name servers").must("{}", "name servers are reached directly"),
     P::later("fetchNamesrvAddrByAddressServer", Kind::Boolean, "false", "name servers from an address server").must("false", "name the name servers with namesrvAddr"),
     // Delayed and timer messages.
-    P::later("messageDelayLevel", Kind::Delays, "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h", DELAYS),
-    P::later("flushDelayOffsetInterval", ms(1, HOUR), "10000", DELAYS),
-    P::later("enableScheduleMessageStats", Kind::Boolean, "true", DELAYS),
-    P::later("timerWheelEnable", Kind::Boolean, "true", TIMERS),
-    P::later("timerMaxDelaySec", count("s", 1, INT_MAX), "259200", TIMERS),
-    P::later("timerPrecisionMs", ms(1, HOUR), "1000", TIMERS),
-    P::later("timerRollWindowSlot", count("slots", 1, INT_MAX), "172800", TIMERS),
-    P::later("timerCongestNumEachSlot", count("messages", 1, INT_MAX), "2147483647", TIMERS),
-    P::later("timerInterceptDelayLevel", Kind::Boolean, "false", TIMERS),
-    P::later("timerStopEnqueue", Kind::Boolean, "false", TIMERS),
-    P::later("timerStopDequeue", Kind::Boolean, "false", TIMERS),
-    P::later("recallMessageEnable", Kind::Boolean, "false", TIMERS).live(),
-    P::later("allowRecallWhenBrokerNotWriteable", Kind::Boolean, "true", TIMERS).live(),
+    P::used("messageDelayLevel", Kind::Delays, "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h", "How long messages of each delay level wait, from level 1 on; a higher level waits as long as the last. What waits already keeps its time."),
+    P::used("delayedMessagesMax", count("messages", 1, 1 << 30), "16777216", "The most messages that wait for their time in one shard, with about 20 bytes of memory each; more are refused."),
+    P::used("timerWheelEnable", Kind::Boolean, "true", "false: messages with TIMER_DELAY_SEC, TIMER_DELAY_MS or TIMER_DELIVER_MS are refused."),
+    P::used("timerMaxDelaySec", count("s", 1, INT_MAX), "259200", "A timer message that wants to wait longer is answered MESSAGE_ILLEGAL (13)."),
+    P::used("recallMessageEnable", Kind::Boolean, "false", "Lets producers take back timer messages that still wait.").live(),
+    P::used("allowRecallWhenBrokerNotWriteable", Kind::Boolean, "true", "Also while brokerPermission forbids sending.").live(),
     // Transactions.
     P::used("rejectTransactionMessage", Kind::Boolean, "false", "Refuses transactional messages with code 16.").live(),
     P::used("transactionTimeOut", ms(1, 24 * HOUR), "6000", "A half message without commit or rollback for so long is checked: its producer is asked.").live(),

@@ -104,6 +104,15 @@ pub struct Settings {
     /// Whether they also decide which retried messages come.
     pub filter_retries: bool,
 
+    /// Milliseconds of each delay level; at least one.
+    pub delay_levels: Vec<i64>,
+    /// Messages that may wait in one shard.
+    pub delayed_max: usize,
+    pub timer_wheel: bool,
+    pub timer_delay_millis_max: i64,
+    pub recall: bool,
+    pub recall_when_unwritable: bool,
+
     pub register_period_ms: i64,
     pub register_timeout_ms: i64,
     pub register_always: bool,
@@ -188,6 +197,13 @@ impl Settings {
             transaction_check_interval_ms: millis("transactionCheckInterval"),
             property_filter: v.flag("enablePropertyFilter"),
             filter_retries: v.flag("filterSupportRetry"),
+
+            delay_levels: v.numbers("messageDelayLevel").expect("it has a default"),
+            delayed_max: v.number("delayedMessagesMax"),
+            timer_wheel: v.flag("timerWheelEnable"),
+            timer_delay_millis_max: v.number::<i64>("timerMaxDelaySec") * 1_000,
+            recall: v.flag("recallMessageEnable"),
+            recall_when_unwritable: v.flag("allowRecallWhenBrokerNotWriteable"),
 
             register_period_ms: millis("registerNameServerPeriod"),
             register_timeout_ms: millis("registerBrokerTimeoutMills"),

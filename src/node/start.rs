@@ -263,6 +263,7 @@ fn shard_options(id: ShardId, options: &NodeOptions, store: StoreMeta, placement
         },
         offsets_max: OFFSETS_MAX,
         pulls_max: PULLS_MAX,
+        timers_max: settings.delayed_max,
     }
 }
 

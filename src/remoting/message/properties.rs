@@ -43,6 +43,8 @@ pub mod name {
     pub const TIMER_DELAY_MS: &str = "TIMER_DELAY_MS";
     pub const TIMER_DELAY_SEC: &str = "TIMER_DELAY_SEC";
     pub const TIMER_DELIVER_MS: &str = "TIMER_DELIVER_MS";
+    pub const TIMER_DEL_UNIQKEY: &str = "TIMER_DEL_UNIQKEY";
+    pub const TIMER_OUT_MS: &str = "TIMER_OUT_MS";
     pub const TRACE_ON: &str = "TRACE_ON";
     pub const TRAN_MSG: &str = "TRAN_MSG";
     pub const UNIQ_KEY: &str = "UNIQ_KEY";

@@ -16,6 +16,7 @@ mod fields;
 pub mod assignment;
 pub mod broker;
 pub mod client;
+pub mod delay;
 pub mod group;
 pub mod heartbeat;
 pub mod kv;
