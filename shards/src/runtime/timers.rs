@@ -163,7 +163,7 @@ async fn deliver_one(live: &LiveShard, due: &Pending, bytes: &[u8], properties: 
             Err(never @ (AppendError::NoTopic { .. } | AppendError::TooLarge { .. })) => {
                 return drop_one(live, due, &never.to_string()).await;
             }
-            Err(other @ (AppendError::BadBatch(_) | AppendError::TimersFull { .. })) => {
+            Err(other @ (AppendError::BadBatch(_) | AppendError::TimersFull { .. } | AppendError::HalvesFull { .. })) => {
                 panic!("{other} is said of what clients send")
             }
         }
