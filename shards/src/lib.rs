@@ -13,6 +13,7 @@ pub mod placement;
 pub mod pop;
 pub mod queue;
 pub mod record;
+pub mod resets;
 pub mod runtime;
 pub mod shard;
 pub mod snapshot;

@@ -6,6 +6,8 @@
 //! Always true: an offset that is not in the log is in `dirty`, once; one that is removed is not. Last write wins, also
 //! when it is lower. Committing what is known already writes nothing, and committing to a known queue allocates nothing.
 //!
+//! A queue whose offset was reset keeps it until its consumers follow, whatever they commit: see `resets`.
+//!
 //! Before: `broker::offset`, `broker::pull` (its commit flag); after: `entry::Control::ConsumerOffset` in this shard's log.
 
 use std::collections::VecDeque;
@@ -14,6 +16,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use crate::resets::{RESETS_MAX, Resets};
 use crate::types::{LogPosition, QueueOffset};
 use crate::wire::{BadBytes, Reader, Writer};
 
@@ -33,6 +36,7 @@ pub struct ConsumerOffsets {
     /// Queues of all pairs.
     len: usize,
     len_max: usize,
+    resets: Resets,
 }
 
 /// What one group has read of one topic.
@@ -62,6 +66,14 @@ pub struct OffsetCommit<'a> {
     pub offset: QueueOffset,
 }
 
+/// What has become of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    Yes,
+    /// The queue was reset, and nobody has followed yet: the offset stays where the reset has set it.
+    Reset,
+}
+
 /// An offset, and whether it may be reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed {
@@ -81,20 +93,58 @@ impl ConsumerOffsets {
             dirty: VecDeque::new(),
             len: 0,
             len_max,
+            resets: Resets::default(),
         }
     }
 
     /// A group has read a queue up to `offset`, which is the next one it wants.
-    pub fn commit(&mut self, commit: OffsetCommit<'_>) -> Result<(), OffsetsFull> {
+    pub fn commit(&mut self, commit: OffsetCommit<'_>) -> Result<Kept, OffsetsFull> {
+        if self.resets.has(commit.topic, commit.group, commit.queue_id) {
+            return Ok(Kept::Reset);
+        }
         let (place, position) = self.position(&commit)?;
         if position.offset == commit.offset {
-            return Ok(());
+            return Ok(Kept::Yes);
         }
         position.offset = commit.offset;
         if position.logged.take().is_some() {
             self.dirty.push_back((place, commit.queue_id));
         }
+        Ok(Kept::Yes)
+    }
+
+    /// Whether so many queues can be reset: asked before it is logged, because what is logged must have its place.
+    pub fn room_for_resets(&self, rows: &[OffsetCommit<'_>]) -> Result<(), ResetsFull> {
+        let new = rows.iter().filter(|row| self.get(row.topic, row.group, row.queue_id).is_none()).count();
+        if self.len + new > self.len_max {
+            return Err(ResetsFull::Offsets(OffsetsFull { max: self.len_max }));
+        }
+        let marked = rows.iter().filter(|row| !self.resets.has(row.topic, row.group, row.queue_id)).count();
+        if self.resets.len() + marked > RESETS_MAX {
+            return Err(ResetsFull::Marks);
+        }
         Ok(())
+    }
+
+    /// A group is to read on from there, which the log says in an entry that ends at `end`. What was committed before, and
+    /// what is committed until somebody has followed, is nothing.
+    pub fn reset(&mut self, reset: OffsetCommit<'_>, end: LogPosition) -> Result<(), OffsetsFull> {
+        self.replay(reset, end)?;
+        self.resets.put(&reset, end);
+        Ok(())
+    }
+
+    /// A consumer has followed the reset, so its commits count again.
+    pub fn reset_followed(&mut self, topic: &str, group: &str, queue_id: u32) {
+        self.resets.remove(topic, group, queue_id);
+    }
+
+    pub fn resets(&self) -> &Resets {
+        &self.resets
+    }
+
+    pub fn resets_mut(&mut self) -> &mut Resets {
+        &mut self.resets
     }
 
     pub fn get(&self, topic: &str, group: &str, queue_id: u32) -> Option<Committed> {
@@ -138,15 +188,18 @@ impl ConsumerOffsets {
 
     /// A topic was deleted. Returns how many groups had read it.
     pub fn remove_topic(&mut self, topic: &str) -> usize {
+        self.resets.remove_where(|marked, _| marked == topic);
         self.remove_where(|pair| *pair.topic == *topic)
     }
 
     /// A group was deleted with its offsets. Returns how many topics it had read.
     pub fn remove_group(&mut self, group: &str) -> usize {
+        self.resets.remove_where(|_, marked| marked == group);
         self.remove_where(|pair| *pair.group == *group)
     }
 
     pub fn remove(&mut self, topic: &str, group: &str) -> bool {
+        self.resets.remove_where(|of_topic, of_group| of_topic == topic && of_group == group);
         let found = self.places.find_entry(self.hash(topic, group), is_pair(&self.pairs, topic, group));
         let Ok(found) = found else { return false };
         let place = found.remove().0;
@@ -350,6 +403,28 @@ impl fmt::Display for OffsetsFull {
 
 impl std::error::Error for OffsetsFull {}
 
+/// Offsets cannot be reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetsFull {
+    Offsets(OffsetsFull),
+    /// So many resets wait for their consumers.
+    Marks,
+}
+
+impl fmt::Display for ResetsFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ResetsFull::Offsets(full) => full.fmt(f),
+            ResetsFull::Marks => write!(
+                f,
+                "{RESETS_MAX} queues of the shard are reset and wait for their consumers, the most that may; start those first"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ResetsFull {}
+
 /// A snapshot's slice cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BadOffsets {
@@ -415,6 +490,36 @@ mod tests {
         assert_eq!(ridden(&mut offsets, 9), ["T g 1 2"], "a lower offset wins too");
         assert_eq!(offsets.get("T", "h", 0), None);
         assert_eq!(offsets.get("T", "g", 9), None);
+    }
+
+    #[test]
+    fn a_reset_is_not_undone_by_what_was_read_before() {
+        let mut offsets = offsets();
+        offsets.commit(commit("T g 0 90")).unwrap();
+        offsets.reset(commit("T g 0 10"), LogPosition(50)).unwrap();
+        let reset = Some(Committed { offset: QueueOffset(10), logged: Some(LogPosition(50)) });
+        assert_eq!(offsets.get("T", "g", 0), reset, "the commit that was not logged yet is gone");
+        assert_eq!(offsets.commit(commit("T g 0 95")), Ok(Kept::Reset));
+        assert_eq!((offsets.get("T", "g", 0), offsets.dirty_len()), (reset, 0));
+        assert_eq!(offsets.commit(commit("T g 1 5")), Ok(Kept::Yes), "other queues go on");
+        offsets.reset_followed("T", "g", 0);
+        assert_eq!(offsets.commit(commit("T g 0 11")), Ok(Kept::Yes));
+        assert_eq!(ridden(&mut offsets, 9), ["T g 1 5", "T g 0 11"]);
+    }
+
+    #[test]
+    fn resets_go_with_what_they_are_for_and_are_bounded() {
+        let mut offsets = ConsumerOffsets::new(3);
+        for text in ["T g 0 1", "T h 0 1", "U g 0 1"] {
+            offsets.reset(commit(text), LogPosition(50)).unwrap();
+        }
+        let full = Err(ResetsFull::Offsets(OffsetsFull { max: 3 }));
+        assert_eq!(offsets.room_for_resets(&[commit("V g 0 1")]), full);
+        assert_eq!(offsets.room_for_resets(&[commit("T g 0 9")]), Ok(()), "no new place is needed");
+        offsets.remove_topic("T");
+        assert_eq!(offsets.resets().len(), 1);
+        offsets.remove("U", "g");
+        assert!(offsets.resets().is_empty());
     }
 
     #[test]

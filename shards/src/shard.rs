@@ -11,10 +11,10 @@
 
 use std::fmt;
 
-use crate::entry::{Control, encode_offsets, offsets_len};
+use crate::entry::{Control, OffsetRows, encode_offsets, offsets_len};
 use crate::group::{GroupChange, Groups};
 use crate::log::{BlockWrite, GroupCommit, NoRoom};
-use crate::offsets::{ConsumerOffsets, OffsetCommit};
+use crate::offsets::{ConsumerOffsets, OffsetCommit, ResetsFull};
 use crate::placement::Placement;
 use crate::pop::{ModeChange, Pops, RequestModes};
 use crate::queue::{IndexEntry, QueueSlot, Queues, TailCache, Visible, key_hash};
@@ -26,6 +26,9 @@ use crate::types::{LogPosition, Millis, QueueOffset, ShardId};
 
 /// `make_ready` has asked the log for the same bytes.
 const READY: &str = "the log has just said that there is room";
+
+/// Queues that are reset by one entry: with the longest names still half of a message of the largest size.
+const RESET_ROWS_MAX: usize = 1_000;
 
 pub struct Shard {
     pub id: ShardId,
@@ -148,6 +151,24 @@ impl fmt::Display for DiskFull {
 }
 
 impl std::error::Error for AppendError {}
+
+/// Why offsets were not reset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResetError {
+    Append(AppendError),
+    Full(ResetsFull),
+}
+
+impl fmt::Display for ResetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ResetError::Append(error) => error.fmt(f),
+            ResetError::Full(full) => full.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ResetError {}
 
 impl Shard {
     /// Gives one message its place. Memory only: the caller wakes the writer.
@@ -299,6 +320,31 @@ impl Shard {
         let reserved = self.log.reserve_control(bytes).expect(READY);
         encode_offsets(&rows, reserved.buffer);
         Ok(reserved.position.advance(bytes as u64))
+    }
+
+    /// Has groups read on from these offsets, whatever they commit until they have followed. Returns where the log must be
+    /// durable for it. After an error some may be reset: to do it again does no harm.
+    pub fn reset_offsets(&mut self, rows: &[OffsetCommit<'_>]) -> Result<LogPosition, ResetError> {
+        self.offsets.room_for_resets(rows).map_err(ResetError::Full)?;
+        for rows in rows.chunks(RESET_ROWS_MAX) {
+            let mut bytes = Vec::new();
+            let control = Control::Reset(OffsetRows::of(rows, &mut bytes));
+            let end = self.append_control(&control).map_err(ResetError::Append)?;
+            for reset in rows {
+                self.offsets.reset(*reset, end).expect("there is room: it was asked for");
+            }
+        }
+        Ok(self.log.appended())
+    }
+
+    /// A consumer has followed a reset: what its group commits from now on counts, and lies behind this in the log.
+    pub fn reset_followed(&mut self, topic: &str, group: &str, queue_id: u32) -> Result<LogPosition, AppendError> {
+        let Some(offset) = self.offsets.resets().offset(topic, group, queue_id) else { return Ok(self.log.appended()) };
+        let mut bytes = Vec::new();
+        let rows = OffsetRows::of(&[OffsetCommit { topic, group, queue_id, offset }], &mut bytes);
+        let end = self.append_control(&Control::ResetFollowed(rows))?;
+        self.offsets.reset_followed(topic, group, queue_id);
+        Ok(end)
     }
 
     /// The next block for the disk. The tail cache keeps it if consumers may want something of it: thousands of topics made

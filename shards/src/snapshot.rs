@@ -17,8 +17,8 @@
 //! | 56 | | sections | u32 kind, u32 bytes, the bytes, again and again |
 //!
 //! Section kinds: 1 topics, 2 groups, 3 consumer offsets (several), 4 queues (several), 5 timers (several), 6 half messages
-//! (several), 7 messages in flight (several), 9 message request modes. Unknown kinds are an error: a newer version would raise
-//! the format.
+//! (several), 7 messages in flight (several), 8 resets, 9 message request modes. Unknown kinds are an error: a newer version would
+//! raise the format.
 
 use std::fmt;
 
@@ -39,6 +39,7 @@ pub enum Section {
     Pops,
     RequestModes,
     Timers,
+    Resets,
 }
 
 impl Section {
@@ -52,12 +53,13 @@ impl Section {
             Section::Pops => 7,
             Section::RequestModes => 9,
             Section::Timers => 5,
+            Section::Resets => 8,
         }
     }
 
     fn from_number(number: u32) -> Option<Section> {
-        use Section::{Groups, Halves, Offsets, Pops, Queues, RequestModes, Timers, Topics};
-        let known = [Topics, Groups, Offsets, Queues, Timers, Halves, Pops, RequestModes];
+        use Section::{Groups, Halves, Offsets, Pops, Queues, RequestModes, Resets, Timers, Topics};
+        let known = [Topics, Groups, Offsets, Queues, Timers, Halves, Pops, Resets, RequestModes];
         known.into_iter().find(|kind| kind.number() == number)
     }
 }
@@ -204,6 +206,16 @@ mod tests {
         let (head, sections) = decode(&bytes, ShardId(2)).expect("whole");
         assert_eq!((head.position, head.replay_from, head.store_time), (LogPosition(8192), LogPosition(4096), Millis(5)));
         assert_eq!(sections, [(Section::Topics, &b"topics"[..]), (Section::Queues, b"queues")]);
+    }
+
+    /// Stores of that format exist.
+    #[test]
+    fn format_1_is_read() {
+        let mut bytes = snapshot();
+        bytes[4..8].copy_from_slice(&1u32.to_be_bytes());
+        let crc = crc32fast::hash(&bytes[..52]);
+        bytes[52..56].copy_from_slice(&crc.to_be_bytes());
+        assert!(decode(&bytes, ShardId(2)).is_ok());
     }
 
     #[test]

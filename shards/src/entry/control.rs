@@ -12,6 +12,7 @@
 //! | 8 half checked | u64 position, u32 how often its producer has been asked by now |
 //! | 9 popped, 10 settled, 11 extended | `pop::PopEvent` |
 //! | 12 request mode | `pop::ModeChange` |
+//! | 13 resets | u8: 1 reset, 2 followed; then as 4 |
 //!
 //! Offsets are written for every pull that commits, so writing and reading them allocates nothing.
 
@@ -33,6 +34,11 @@ const OFFSETS_REMOVED: u16 = 5;
 const TIMER_GONE: u16 = 6;
 const HALF_ENDED: u16 = 7;
 const HALF_CHECKED: u16 = 8;
+const RESETS: u16 = 13;
+
+/// What kind 13 tells of.
+const RESET: u8 = 1;
+const FOLLOWED: u8 = 2;
 
 /// u32 queue id, i64 offset and two empty texts.
 const OFFSET_ROW_BYTES_MIN: usize = 16;
@@ -68,6 +74,10 @@ pub enum Control<'a> {
         deliver_at: Millis,
         position: LogPosition,
     },
+    /// Groups are to read on from these offsets; what they commit counts again once they have followed.
+    Reset(OffsetRows<'a>),
+    /// These resets were followed.
+    ResetFollowed(OffsetRows<'a>),
     /// From a newer program that let older ones ignore it.
     Unknown {
         kind: u16,
@@ -124,6 +134,14 @@ impl Control<'_> {
                 out.i64(deliver_at.0);
                 out.u64(position.0);
                 TIMER_GONE
+            }
+            Control::Reset(rows) => {
+                rows.encode(RESET, out);
+                RESETS
+            }
+            Control::ResetFollowed(rows) => {
+                rows.encode(FOLLOWED, out);
+                RESETS
             }
             Control::Unknown { kind } => panic!("kind {kind} is not ours to write"),
         };
@@ -201,6 +219,15 @@ fn decode_payload(bytes: &[u8]) -> Result<Control<'_>, BadBytes> {
             let deliver_at = Millis(read.i64("time of a timer")?);
             Control::TimerGone { deliver_at, position: LogPosition(read.u64("position of a timer")?) }
         }
+        RESETS => {
+            let what = read.u8("what became of resets")?;
+            let rows = OffsetRows::decode(read.bytes(left.saturating_sub(1), "resets")?)?;
+            match what {
+                RESET => Control::Reset(rows),
+                FOLLOWED => Control::ResetFollowed(rows),
+                found => return Err(BadBytes::Value { what: "what became of resets", found: u64::from(found) }),
+            }
+        }
         REQUEST_MODE => Control::RequestMode(ModeChange::decode(&mut read)?),
         kind => match PopEvent::decode(kind, &mut read)? {
             Some(event) => Control::Pop(event),
@@ -222,6 +249,25 @@ pub struct OffsetRows<'a> {
 }
 
 impl<'a> OffsetRows<'a> {
+    /// The stored form of these rows, written to `bytes`.
+    pub fn of(rows: &[OffsetCommit<'_>], bytes: &'a mut Vec<u8>) -> OffsetRows<'a> {
+        let mut out = Writer::new(bytes);
+        for row in rows {
+            out.u32(row.queue_id);
+            out.i64(row.offset.0);
+            out.text(row.topic);
+            out.text(row.group);
+        }
+        OffsetRows { len: u32::try_from(rows.len()).expect("rows are bounded by those who write them"), bytes }
+    }
+
+    fn encode(&self, what: u8, out: &mut Vec<u8>) {
+        let mut writer = Writer::new(out);
+        writer.u8(what);
+        writer.count(self.len as usize);
+        writer.bytes(self.bytes);
+    }
+
     fn decode(bytes: &'a [u8]) -> Result<OffsetRows<'a>, BadBytes> {
         let mut read = Reader::new(bytes);
         let len = read.count(OFFSET_ROW_BYTES_MIN, "consumer offsets")? as u32;

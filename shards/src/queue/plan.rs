@@ -58,6 +58,8 @@ pub enum PullStatus {
     OffsetTooSmall,
     NoMatchedLogicQueue,
     NoMessageInQueue,
+    /// Not a plan's: the group was told to read on from elsewhere.
+    OffsetReset,
 }
 
 impl PullStatus {
@@ -72,6 +74,7 @@ impl PullStatus {
             PullStatus::OffsetTooSmall => "OFFSET_TOO_SMALL",
             PullStatus::NoMatchedLogicQueue => "NO_MATCHED_LOGIC_QUEUE",
             PullStatus::NoMessageInQueue => "NO_MESSAGE_IN_QUEUE",
+            PullStatus::OffsetReset => "OFFSET_RESET",
         }
     }
 }

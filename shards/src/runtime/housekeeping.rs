@@ -183,6 +183,7 @@ impl Housekeeping {
                 .section(Section::Timers, |out| live.state.borrow().timers.encode_slice(position, second, SLICE_BYTES, out));
             yield_now().await;
         }
+        writer.section(Section::Resets, |out| live.state.borrow().offsets.resets().encode(out));
         // The slices may tell of a topic's deletion that a crash could still lose: its records would come back without it.
         if live.durable_so_far().await.is_err() {
             return Ok(());

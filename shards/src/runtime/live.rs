@@ -24,7 +24,7 @@ use super::{Signal, SlotSetter, slot};
 use crate::entry::Control;
 use crate::filter::{Expressions, RecordFilter};
 use crate::log::{BlockWrite, Flush, WriteId};
-use crate::offsets::OffsetCommit;
+use crate::offsets::{Kept, OffsetCommit};
 use crate::queue::Visible;
 use crate::record::NewMessage;
 use crate::shard::{AppendError, Appended, Change, DiskFull, Shard};
@@ -55,6 +55,8 @@ pub struct LiveShard {
     pub(super) watches: PopWatches,
     /// Compiled expressions, for the pulls that arrive on this core and those of its queues.
     pub expressions: RefCell<Expressions>,
+    /// Resets that this process has made: whoever waits asks again when there was one.
+    pub(super) resets_made: Cell<u64>,
     pub(super) indexes: IndexFiles,
     pub(super) cold: Rc<ColdReads>,
     pub timers: TimerCounters,
@@ -91,6 +93,7 @@ impl LiveShard {
             pulls: RefCell::new(Pulls::new(limits.pulls_max, steady())),
             watches: PopWatches::default(),
             expressions: RefCell::default(),
+            resets_made: Cell::new(0),
             indexes: IndexFiles::default(),
             timers: TimerCounters::default(),
             timer_nearer: Signal::new(),
@@ -212,7 +215,7 @@ impl LiveShard {
     }
 
     /// Remembers how far a group has read; it is logged within a second.
-    pub fn commit_offset(&self, commit: OffsetCommit<'_>) -> Result<(), crate::offsets::OffsetsFull> {
+    pub fn commit_offset(&self, commit: OffsetCommit<'_>) -> Result<Kept, crate::offsets::OffsetsFull> {
         self.state.borrow_mut().offsets.commit(commit)
     }
 

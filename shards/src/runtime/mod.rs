@@ -36,6 +36,7 @@ mod pending;
 pub mod pop;
 pub mod reader;
 pub mod recover;
+mod resets;
 mod selection;
 pub mod signals;
 pub mod store_error;

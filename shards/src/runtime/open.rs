@@ -21,6 +21,7 @@ use crate::placement::Placement;
 use crate::pop::{PopLimits, Pops, RequestModes};
 use crate::queue::{QueueLimits, Queues, Seal, TailCache, is_queued, key_hash};
 use crate::record::{IndexedProperties, Record};
+use crate::resets::Resets;
 use crate::shard::{Change, Shard, Tables};
 use crate::snapshot::{self, Section};
 use crate::timer::{Timers, Wait};
@@ -168,6 +169,10 @@ impl<'o> Restoring<'o> {
                 Section::Pops => restoring.pops.load_slice(bytes).map_err(|bad| bad.to_string())?,
                 Section::Queues => restoring.queues.load_slice(bytes).map_err(|bad| bad.to_string())?,
                 Section::Timers => restoring.timers.load_slice(bytes).map_err(|bad| bad.to_string())?,
+                Section::Resets => {
+                    *restoring.offsets.resets_mut() =
+                        Resets::decode(bytes, head.position).map_err(|bad| bad.to_string())?;
+                }
             }
         }
         Ok(restoring)
@@ -264,6 +269,16 @@ impl<'o> Restoring<'o> {
             Control::Pop(event) => self.pops.apply(&event, &mut self.offsets),
             Control::RequestMode(change) => self.replay_change(Change::RequestMode(change)),
             Control::TimerGone { deliver_at, position } => _ = self.timers.remove(deliver_at, position),
+            Control::Reset(rows) => {
+                for reset in rows.iter() {
+                    self.offsets.reset(reset, position).map_err(|full| (position, full.to_string()))?;
+                }
+            }
+            Control::ResetFollowed(rows) => {
+                for row in rows.iter() {
+                    self.offsets.reset_followed(row.topic, row.group, row.queue_id);
+                }
+            }
             Control::SettingsVersion(_) | Control::Unknown { .. } => {}
         }
         Ok(())

@@ -115,10 +115,13 @@ impl LiveShard {
     /// no room to wait.
     pub async fn hold(&self, request: &PullRequest, deadline: Millis) -> Result<bool, ReadError> {
         let mut reads = Vec::new();
+        let resets_made = self.resets_made.get();
         loop {
             let pull = Pull::new(QueueOffset(request.offset), 1, 1, &request.filter);
             let (slot, status, _) = self.plan_loaded(request, pull, &PullLimits::DEFAULT, &mut reads).await?;
-            if !is_waiting(status, request.offset) || steady() >= deadline {
+            // Which of the queue's groups a reset was for is known where the pull came from.
+            let was_reset = resets_made != self.resets_made.get();
+            if !is_waiting(status, request.offset) || was_reset || steady() >= deadline {
                 return Ok(true);
             }
             if !self.wait(slot, request, deadline).await {
@@ -387,6 +390,7 @@ pub(super) fn is_waiting(status: PullStatus, offset: i64) -> bool {
         | PullStatus::NoMatchedMessage
         | PullStatus::MessageWasRemoving
         | PullStatus::OffsetOverflowBadly
-        | PullStatus::OffsetTooSmall => false,
+        | PullStatus::OffsetTooSmall
+        | PullStatus::OffsetReset => false,
     }
 }

@@ -1,0 +1,85 @@
+//! Resets of consumer offsets on a shard at work.
+//!
+//! A reset is reported when it is durable. Pulls that are held in a queue that is reset are woken, so that their consumers
+//! hear of it at once.
+//!
+//! Before: `broker::reset`, `broker::pull`; after: `shard::Shard::reset_offsets`, `resets`.
+
+use crate::group::ConnectionId;
+use crate::offsets::OffsetCommit;
+use crate::resets::Pulling;
+use crate::shard::{AppendError, ResetError};
+use crate::types::{LogPosition, QueueOffset};
+
+use super::live::LiveShard;
+
+impl LiveShard {
+    /// Has groups read on from these offsets; returns when that is durable.
+    pub async fn reset_offsets(&self, rows: &[OffsetCommit<'_>]) -> Result<(), ResetError> {
+        let end = loop {
+            let logged = self.state.borrow_mut().reset_offsets(rows);
+            match logged {
+                Err(ResetError::Append(AppendError::NoRoom)) => self.room().await,
+                Err(error) => return Err(error),
+                Ok(end) => break end,
+            }
+        };
+        self.log.wake();
+        self.resets_made.set(self.resets_made.get() + 1);
+        for row in rows {
+            let slot = self.state.borrow().queues.slot(row.topic, row.queue_id);
+            if let Some(slot) = slot {
+                self.pulls.borrow_mut().close(slot, |setter| setter.set(()));
+            }
+        }
+        self.durable(end).await.map_err(ResetError::Append)
+    }
+
+    /// Whether a pull of this queue would be answered with a reset.
+    pub fn is_reset(&self, topic: &str, group: &str, queue_id: u32) -> bool {
+        self.state.borrow().offsets.resets().has(topic, group, queue_id)
+    }
+
+    /// A client pulls: where it is to read on, if the queue was reset and it has not been told yet.
+    pub async fn pull_reset(
+        &self,
+        topic: &str,
+        group: &str,
+        queue_id: u32,
+        client: ConnectionId,
+    ) -> Result<Option<QueueOffset>, AppendError> {
+        let pulling = self.state.borrow_mut().offsets.resets_mut().pulled(topic, group, queue_id, client);
+        match pulling {
+            Pulling::Free => Ok(None),
+            Pulling::Tell { offset, logged } => {
+                self.durable(logged).await?;
+                Ok(Some(offset))
+            }
+            Pulling::Follows => self.reset_followed(topic, group, queue_id).await.map(|_| None),
+        }
+    }
+
+    /// The offset that the queue was reset to, if it was; it counts as followed from now on. For those who keep a group's
+    /// place themselves, as POP does.
+    pub async fn take_reset(&self, topic: &str, group: &str, queue_id: u32) -> Result<Option<QueueOffset>, AppendError> {
+        let reset = self.state.borrow().offsets.resets().offset(topic, group, queue_id);
+        let Some(offset) = reset else { return Ok(None) };
+        let end = self.reset_followed(topic, group, queue_id).await?;
+        self.durable(end).await?;
+        Ok(Some(offset))
+    }
+
+    async fn reset_followed(&self, topic: &str, group: &str, queue_id: u32) -> Result<LogPosition, AppendError> {
+        loop {
+            let logged = self.state.borrow_mut().reset_followed(topic, group, queue_id);
+            match logged {
+                Err(AppendError::NoRoom) => self.room().await,
+                Err(error) => return Err(error),
+                Ok(end) => {
+                    self.log.wake();
+                    return Ok(end);
+                }
+            }
+        }
+    }
+}
