@@ -122,7 +122,8 @@ impl Resets {
 
     /// All of them, by topic, group and queue.
     pub fn rows(&self) -> impl Iterator<Item = OffsetCommit<'_>> {
-        let groups = self.topics.iter().flat_map(|(topic, groups)| groups.iter().map(move |(group, queues)| (topic, group, queues)));
+        let groups =
+            self.topics.iter().flat_map(|(topic, groups)| groups.iter().map(move |(group, queues)| (topic, group, queues)));
         groups.flat_map(|(topic, group, queues)| {
             queues.iter().map(move |(queue_id, mark)| OffsetCommit { topic, group, queue_id: *queue_id, offset: mark.offset })
         })
@@ -219,7 +220,10 @@ mod tests {
         resets.remove_where(|topic, group| topic == "T" && group == "g");
         assert_eq!(resets.len(), 4);
         resets.remove_where(|topic, _| topic == "T");
-        assert_eq!(resets.rows().map(|row| (row.topic, row.group, row.queue_id)).collect::<Vec<_>>(), [("U", "g", 0), ("U", "g", 1)]);
+        assert_eq!(
+            resets.rows().map(|row| (row.topic, row.group, row.queue_id)).collect::<Vec<_>>(),
+            [("U", "g", 0), ("U", "g", 1)]
+        );
     }
 
     /// Stores of this format exist: these bytes must be readable for ever.

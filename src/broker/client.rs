@@ -174,6 +174,6 @@ pub fn connection_closed(core: &Rc<Core>, connection: &Rc<Connection>) {
     });
 }
 
-fn id_of(core: &Core, connection: &Connection) -> ConnectionId {
+pub(super) fn id_of(core: &Core, connection: &Connection) -> ConnectionId {
     ConnectionId { core: core.id.0, number: connection.number.0 }
 }

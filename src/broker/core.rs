@@ -19,6 +19,7 @@ use ringmq_shards::topic::Perm;
 use ringmq_shards::types::ShardId;
 
 use super::ack::{self, Acks, Ticket, Waiter};
+use super::client_calls::ClientCalls;
 use super::counters::Counters;
 use super::crossing::Arrivals;
 use super::dispatch;
@@ -63,6 +64,8 @@ pub struct Core {
     pub scratch: RefCell<Vec<u8>>,
     /// For messages that come without a key of their own.
     pub unique_keys: RefCell<UniqueKeys>,
+    /// What clients were asked and have not answered yet.
+    pub client_calls: ClientCalls,
     /// Numbers of requests that the broker itself sends to clients.
     pub opaques: Cell<i32>,
     /// Which producer of a group is asked about its transactions next.
@@ -172,6 +175,7 @@ impl Service for Core {
     }
 
     fn closed(self: &Rc<Self>, connection: &Rc<Connection>) {
+        self.client_calls.connection_closed(connection.number);
         super::client::connection_closed(self, connection);
         super::pop::connection_closed(self, connection);
     }

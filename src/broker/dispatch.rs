@@ -14,7 +14,7 @@ use ringmq_shards::runtime::{self, Lane};
 use super::core::Core;
 use super::pop::{assign, look, settle, take};
 use super::response::{Refusal, Response};
-use super::{client, config, connections, group, lock, offset, pull, recall, send, stats, topic, transaction, view, waiting};
+use super::{client, config, connections, group, group_offsets, lock, offset, pull, recall, relay, reset, send, stats, topic, transaction, view, waiting};
 use crate::net::connection::InFlight;
 use crate::net::owned_frame::OwnedFrame;
 use crate::net::{Connection, Flow};
@@ -86,6 +86,13 @@ pub fn handler(code: RequestCode) -> Option<Handler> {
         RequestCode::GetMaxOffset => Task(|call| Box::pin(offset::max(call))),
         RequestCode::GetMinOffset => Task(|call| Box::pin(offset::min(call))),
         RequestCode::GetEarliestMsgStoretime => Task(|call| Box::pin(offset::earliest(call))),
+        RequestCode::InvokeBrokerToResetOffset => Task(|call| Box::pin(reset::reset(call))),
+        RequestCode::GetAllConsumerOffset => Task(|call| Box::pin(group_offsets::all(call))),
+        RequestCode::QueryCorrectionOffset => Task(|call| Box::pin(group_offsets::correction(call))),
+        RequestCode::CloneGroupOffset => Task(|call| Box::pin(group_offsets::clone(call))),
+        RequestCode::InvokeBrokerToGetConsumerStatus => Task(|call| Box::pin(relay::consumer_status(call))),
+        RequestCode::GetConsumerRunningInfo => Task(|call| Box::pin(relay::running_info(call))),
+        RequestCode::ConsumeMessageDirectly => Task(|call| Box::pin(relay::consume_directly(call))),
         RequestCode::ViewMessageById => Task(|call| Box::pin(view::by_id(call))),
 
         RequestCode::UpdateAndCreateTopic => Task(|call| Box::pin(topic::put(call))),
@@ -126,7 +133,7 @@ pub fn dispatch(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>)
         }
     };
     if header.is_response() {
-        // A client's answer to a request of ours; nothing we send today asks for one.
+        core.client_calls.answered(connection.number, &header, frame);
         return Flow::Taken;
     }
     match RequestCode::from_number(header.code).and_then(handler) {

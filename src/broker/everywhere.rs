@@ -13,22 +13,26 @@ use super::core::Core;
 
 /// The replies in the order of `asks`; a core that is gone has none.
 pub async fn ask_each<R: Request<Core>>(core: &Rc<Core>, asks: impl IntoIterator<Item = (ShardId, R)>) -> Vec<R::Reply> {
-    let mut waiting = Vec::new();
-    for (shard, request) in asks {
-        let (setter, waiter) = slot();
+    let asks = asks.into_iter().map(|(shard, request)| {
         let core = core.clone();
-        let _detached = runtime::spawn(Lane::Network, async move {
-            if let Some(reply) = core.mesh.ask(shard, &core, request).await {
-                setter.set(reply);
-            }
-        });
+        async move { core.mesh.ask(shard, &core, request).await }
+    });
+    at_once(asks).await.into_iter().flatten().collect()
+}
+
+/// Starts all of them, and returns what each came to, in their order.
+pub async fn at_once<F: Future<Output: 'static> + 'static>(work: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut waiting = Vec::new();
+    for one in work {
+        let (setter, waiter) = slot();
+        let _detached = runtime::spawn(Lane::Network, async move { setter.set(one.await) });
         waiting.push(waiter);
     }
-    let mut replies = Vec::with_capacity(waiting.len());
+    let mut outputs = Vec::with_capacity(waiting.len());
     for waiter in waiting {
-        replies.extend(waiter.await);
+        outputs.extend(waiter.await);
     }
-    replies
+    outputs
 }
 
 /// The same question to every core of this core's broker.

@@ -11,7 +11,7 @@
 
 use std::rc::Rc;
 
-use ringmq_shards::offsets::OffsetCommit;
+use ringmq_shards::offsets::{Kept, OffsetCommit};
 use ringmq_shards::queue;
 use ringmq_shards::runtime::mesh::Request;
 use ringmq_shards::types::{Millis, QueueOffset};
@@ -42,14 +42,14 @@ pub async fn query(call: Call) -> Result<Response, Refusal> {
 }
 
 /// What a group has consumed of a queue.
-struct Stored {
-    topic: String,
-    group: String,
-    queue_id: u32,
+pub(super) struct Stored {
+    pub topic: String,
+    pub group: String,
+    pub queue_id: u32,
 }
 
-struct Found {
-    committed: Option<i64>,
+pub(super) struct Found {
+    pub committed: Option<i64>,
     /// Nothing of the queue has expired, so a new group may as well begin at its first message.
     from_zero: bool,
 }
@@ -94,8 +94,10 @@ pub async fn update(call: Call) -> Result<Response, Refusal> {
     let offset = request.commit_offset.ok_or_else(|| missing("Offset"))?;
     let answered = !header.is_oneway();
     let commit = Commit { topic: topic.to_owned(), group: group.to_owned(), queue_id, offset, answered };
-    ask_queue(core, commit).await??;
-    Ok(Response::success())
+    Ok(match ask_queue(core, commit).await?? {
+        Kept::Yes => Response::success(),
+        Kept::Reset => Response::success().with_remark("Offset has been previously reset"),
+    })
 }
 
 /// A group has consumed a queue up to `offset`. Whoever wants an answer waits until it is durable.
@@ -114,16 +116,16 @@ impl OfQueue for Commit {
 }
 
 impl Request<Core> for Commit {
-    type Reply = Result<(), Refusal>;
+    type Reply = Result<Kept, Refusal>;
 
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
         let commit =
             OffsetCommit { topic: &self.topic, group: &self.group, queue_id: self.queue_id, offset: QueueOffset(self.offset) };
-        core.live.commit_offset(commit).map_err(|full| Refusal::new(ResponseCode::SystemError, full.to_string()))?;
+        let kept = core.live.commit_offset(commit).map_err(|full| Refusal::new(ResponseCode::SystemError, full.to_string()))?;
         if self.answered {
             core.live.offsets_durable().await?;
         }
-        Ok(())
+        Ok(kept)
     }
 }
 
@@ -150,9 +152,9 @@ pub async fn min(call: Call) -> Result<Response, Refusal> {
 }
 
 /// A queue's first offset, and the one behind its last visible message.
-struct Ends {
-    topic: String,
-    queue_id: u32,
+pub(super) struct Ends {
+    pub topic: String,
+    pub queue_id: u32,
 }
 
 impl OfQueue for Ends {
@@ -185,11 +187,11 @@ pub async fn search(call: Call) -> Result<Response, Refusal> {
     Ok(Response::success().with_field("offset", offset))
 }
 
-struct Search {
-    topic: String,
-    queue_id: u32,
-    time: Millis,
-    boundary: queue::Boundary,
+pub(super) struct Search {
+    pub topic: String,
+    pub queue_id: u32,
+    pub time: Millis,
+    pub boundary: queue::Boundary,
 }
 
 impl OfQueue for Search {
@@ -237,11 +239,11 @@ impl Request<Core> for Earliest {
 }
 
 /// A question about one queue, which its core answers.
-trait OfQueue: Request<Core> {
+pub(super) trait OfQueue: Request<Core> {
     fn queue(&self) -> (&str, u32);
 }
 
-async fn ask_queue<R: OfQueue>(core: &Rc<Core>, request: R) -> Result<R::Reply, Refusal> {
+pub(super) async fn ask_queue<R: OfQueue>(core: &Rc<Core>, request: R) -> Result<R::Reply, Refusal> {
     let (topic, queue_id) = request.queue();
     let owner = core.placement.queue(topic, queue_id, core.id);
     core.mesh.ask(owner, core, request).await.ok_or_else(Refusal::stopping)

@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use ringmq_shards::group::{GroupLookup, SubscriptionGroupConfig};
+use ringmq_shards::group::{ConnectionId, GroupLookup, SubscriptionGroupConfig};
 use ringmq_shards::offsets::OffsetCommit;
 use ringmq_shards::queue::PullStatus;
 use ringmq_shards::runtime::mesh::Request;
@@ -17,6 +17,7 @@ use ringmq_shards::runtime::{self, Lane};
 use ringmq_shards::types::{Millis, QueueOffset};
 
 use super::changes::Wanted;
+use super::client::id_of;
 use super::core::Core;
 use super::response::{Refusal, write_refusal};
 use super::subscription::{self, Selector};
@@ -108,7 +109,7 @@ async fn answer(
         }
         drop(room);
         pull.commit_offset = None;
-        match core.mesh.ask(owner, core, Hold { request: pull.request.clone(), deadline }).await? {
+        match core.mesh.ask(owner, core, Hold { pull: pull.clone(), deadline }).await? {
             Ok(true) => {}
             // No room to wait: answered as it is.
             Ok(false) => deadline = steady(),
@@ -119,7 +120,7 @@ async fn answer(
 
 /// A pull that waits on the core of its queue.
 struct Hold {
-    request: PullRequest,
+    pull: PullFrom,
     deadline: Millis,
 }
 
@@ -127,7 +128,12 @@ impl Request<Core> for Hold {
     type Reply = Result<bool, Refusal>;
 
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
-        core.live.hold(&self.request, self.deadline).await.map_err(Refusal::from)
+        let PullFrom { request, group, .. } = &self.pull;
+        // A reset may have come between the answer that there is nothing and this.
+        if core.live.is_reset(&request.topic, group, request.queue_id) {
+            return Ok(true);
+        }
+        core.live.hold(request, self.deadline).await.map_err(Refusal::from)
     }
 }
 
@@ -136,6 +142,8 @@ impl Request<Core> for Hold {
 struct PullFrom {
     request: PullRequest,
     group: String,
+    /// Who pulls: each hears of a reset itself.
+    client: ConnectionId,
     /// How far the group has consumed, which the pull brings along.
     commit_offset: Option<i64>,
 }
@@ -144,14 +152,35 @@ impl Request<Core> for PullFrom {
     type Reply = Result<Pulled, Refusal>;
 
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
+        let (topic, group) = (self.request.topic.as_str(), self.group.as_str());
         if let Some(offset) = self.commit_offset {
-            let (topic, group) = (self.request.topic.as_str(), self.group.as_str());
             let commit = OffsetCommit { topic, group, queue_id: self.request.queue_id, offset: QueueOffset(offset) };
             if let Err(full) = core.live.commit_offset(commit) {
                 tracing::warn!(topic, group, "an offset that came with a pull is not kept: {full}");
             }
         }
-        core.live.pull(&self.request).await.map_err(Refusal::from)
+        // Behind the commit, which tells of messages from before the reset.
+        let reset = core.live.pull_reset(topic, group, self.request.queue_id, self.client).await?;
+        match reset {
+            None => core.live.pull(&self.request).await.map_err(Refusal::from),
+            Some(offset) => Ok(reset_to(&core, &self.request, offset)),
+        }
+    }
+}
+
+/// The answer that has a consumer read on from elsewhere.
+fn reset_to(core: &Core, request: &PullRequest, offset: QueueOffset) -> Pulled {
+    let shard = core.live.state.borrow();
+    let slot = shard.queues.slot(&request.topic, request.queue_id);
+    let (min, max) = slot.map_or((0, 0), |slot| (shard.queues.min(slot).0, shard.queues.max_visible(slot).0));
+    Pulled {
+        status: PullStatus::OffsetReset,
+        waits: false,
+        next_offset: offset.0,
+        min_offset: min,
+        max_offset: max,
+        messages: 0,
+        body: Vec::new(),
     }
 }
 
@@ -222,6 +251,7 @@ fn check(core: &Core, connection: &Connection, header: &Header<'_>) -> Result<(P
             hold_millis,
         },
         group: request.consumer_group.to_owned(),
+        client: id_of(core, connection),
         commit_offset: request.commit_offset.filter(|_| request.sys_flag & flag::COMMIT_OFFSET != 0),
     };
     Ok((pull, topic.sys_flag, group.group_sys_flag, new_group))
@@ -241,7 +271,7 @@ fn code_of(status: PullStatus, asked_offset: i64) -> ResponseCode {
         PullStatus::NoMatchedLogicQueue | PullStatus::NoMessageInQueue if asked_offset != 0 => ResponseCode::PullOffsetMoved,
         PullStatus::NoMatchedLogicQueue | PullStatus::NoMessageInQueue => ResponseCode::PullNotFound,
         PullStatus::OffsetOverflowOne => ResponseCode::PullNotFound,
-        PullStatus::OffsetOverflowBadly | PullStatus::OffsetTooSmall => ResponseCode::PullOffsetMoved,
+        PullStatus::OffsetOverflowBadly | PullStatus::OffsetTooSmall | PullStatus::OffsetReset => ResponseCode::PullOffsetMoved,
     }
 }
 

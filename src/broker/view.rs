@@ -17,12 +17,16 @@ use crate::remoting::code::ResponseCode;
 use crate::remoting::request::view::ViewMessage;
 
 pub async fn by_id(call: Call) -> Result<Response, Refusal> {
-    let core = &call.core;
     let offset = ViewMessage::decode(&call.header())?.offset;
+    Ok(Response::success().with_body(record_at(&call.core, offset).await?))
+}
+
+/// The record that a client's physical offset names.
+pub(super) async fn record_at(core: &Rc<Core>, offset: i64) -> Result<Vec<u8>, Refusal> {
     let none = || Refusal::new(ResponseCode::SystemError, format!("can not find message by the offset, {offset}"));
     let (owner, position) = core.placement.locate(offset, core.id).ok_or_else(none)?;
     let record = core.mesh.ask(owner, core, RecordAt(position)).await.ok_or_else(Refusal::stopping)??;
-    Ok(Response::success().with_body(record.ok_or_else(none)?))
+    record.ok_or_else(none)
 }
 
 struct RecordAt(LogPosition);

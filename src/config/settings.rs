@@ -112,6 +112,8 @@ pub struct Settings {
     pub timer_delay_millis_max: i64,
     pub recall: bool,
     pub recall_when_unwritable: bool,
+    /// The broker resets consumer offsets itself, instead of telling consumers to.
+    pub server_side_reset: bool,
 
     pub register_period_ms: i64,
     pub register_timeout_ms: i64,
@@ -204,6 +206,7 @@ impl Settings {
             timer_delay_millis_max: v.number::<i64>("timerMaxDelaySec") * 1_000,
             recall: v.flag("recallMessageEnable"),
             recall_when_unwritable: v.flag("allowRecallWhenBrokerNotWriteable"),
+            server_side_reset: v.flag("useServerSideResetOffset"),
 
             register_period_ms: millis("registerNameServerPeriod"),
             register_timeout_ms: millis("registerBrokerTimeoutMills"),

@@ -189,6 +189,7 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
         unique_keys: RefCell::new(UniqueKeys::new(advertised, std::process::id(), runtime::random() as u32)),
         settings_version: Cell::new(DataVersion::first(runtime::now())),
         rates: RefCell::default(),
+        client_calls: Default::default(),
         opaques: Cell::new(0),
         check_turn: Cell::new(0),
         stopping: Cell::new(false),

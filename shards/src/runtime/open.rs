@@ -170,8 +170,7 @@ impl<'o> Restoring<'o> {
                 Section::Queues => restoring.queues.load_slice(bytes).map_err(|bad| bad.to_string())?,
                 Section::Timers => restoring.timers.load_slice(bytes).map_err(|bad| bad.to_string())?,
                 Section::Resets => {
-                    *restoring.offsets.resets_mut() =
-                        Resets::decode(bytes, head.position).map_err(|bad| bad.to_string())?;
+                    *restoring.offsets.resets_mut() = Resets::decode(bytes, head.position).map_err(|bad| bad.to_string())?;
                 }
             }
         }
