@@ -63,7 +63,7 @@ pub struct LiveShard {
     /// Raised when something came that is due before all else.
     pub(super) timer_nearer: Signal,
     /// Its own tasks keep it alive: it holds the shard, and a circle would never be freed.
-    housekeeping: RefCell<Weak<Housekeeping>>,
+    pub(super) housekeeping: RefCell<Weak<Housekeeping>>,
 }
 
 /// What a shard at work may keep.

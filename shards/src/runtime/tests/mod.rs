@@ -6,6 +6,7 @@ mod cold;
 mod files;
 mod halves;
 mod pop;
+mod resets;
 mod selection;
 mod sockets;
 mod tasks;

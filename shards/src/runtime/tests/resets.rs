@@ -1,0 +1,265 @@
+//! A reset that was acknowledged is never undone: not by commits that were in flight, not by a crash at any moment, until a
+//! consumer has followed it. Simulated lives of one shard with consumers that commit what they had read before.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::future::pending;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::group::{ConnectionId, GroupRules};
+use crate::log::{Flush, LogOptions, SyncMethod};
+use crate::offsets::{Kept, OffsetCommit};
+use crate::placement::{Placement, Routing};
+use crate::queue::QueueLimits;
+use crate::runtime::live::LiveShard;
+use crate::runtime::open::{ShardOptions, open};
+use crate::runtime::sim::{CrashKind, World};
+use crate::runtime::{Lane, fs, random, sleep, spawn};
+use crate::topic::TopicRules;
+use crate::types::{QueueOffset, ShardId};
+
+const SEEDS: u64 = 60;
+const LIVES: usize = 4;
+const QUEUES: u32 = 2;
+const CLIENTS: u64 = 3;
+
+/// Mistakes that the test must see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plant {
+    /// As RocketMQ does it: the mark goes when the first client is told.
+    ForgottenWhenTold,
+    /// Acknowledged from memory.
+    NotLogged,
+    /// The offset is logged, the mark is not.
+    NotMarked,
+}
+
+/// What must be true of each queue, whatever has crashed.
+struct Ledger {
+    plant: Option<Plant>,
+    queues: Vec<RefCell<Queue>>,
+    found: RefCell<Option<String>>,
+    resets: Cell<u64>,
+    ignored: Cell<u64>,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Acknowledged, and nobody who was told has pulled since.
+    must: Option<i64>,
+    /// Clients that were told of it by this process.
+    told: BTreeSet<u64>,
+    /// Raised by whatever may change the state, so that a question asked across it proves nothing.
+    changes: u64,
+}
+
+impl Ledger {
+    fn wrong(&self, what: String) {
+        self.found.borrow_mut().get_or_insert(what);
+    }
+
+    fn expect(&self, queue_id: u32, before: (Option<i64>, u64), found: Option<i64>, how: &str) {
+        let queue = self.queues[queue_id as usize].borrow();
+        if let (Some(must), true) = (queue.must, before == (queue.must, queue.changes))
+            && found != Some(must)
+        {
+            self.wrong(format!("queue {queue_id} was reset to {must}; {how}: {found:?}"));
+        }
+    }
+
+    fn state(&self, queue_id: u32) -> (Option<i64>, u64) {
+        let queue = self.queues[queue_id as usize].borrow();
+        (queue.must, queue.changes)
+    }
+}
+
+fn options() -> ShardOptions {
+    ShardOptions {
+        log: LogOptions {
+            dir: "/store".into(),
+            shard: ShardId(0),
+            block_unit: 4096,
+            segment_bytes: 1 << 20,
+            block_bytes_max: 32 << 10,
+            entry_bytes_max: 64 << 10,
+            pipeline_depth: 2,
+            pending_bytes_max: 128 << 10,
+            zero_ahead_bytes: 0,
+            flush: Flush::Sync,
+            sync: SyncMethod::WriteThenSync,
+        },
+        placement: Placement::new(1, Routing::Mesh),
+        topics: TopicRules::new("DefaultCluster", "broker-a"),
+        groups: GroupRules::default(),
+        queues: QueueLimits { index_bytes_max: 1 << 20, page_bytes_max: 1 << 20 },
+        tail_bytes_max: 64 << 10,
+        cold_bytes_max: 512 << 10,
+        offsets_max: 100,
+        pulls_max: 100,
+    }
+}
+
+fn row(queue_id: u32, offset: i64) -> OffsetCommit<'static> {
+    OffsetCommit { topic: "T", group: "g", queue_id, offset: QueueOffset(offset) }
+}
+
+fn below(end: u64) -> u64 {
+    random() % end
+}
+
+async fn a_moment() {
+    sleep(Duration::from_micros(below(3_000))).await;
+}
+
+async fn reset(live: &LiveShard, ledger: &Ledger) {
+    let (queue_id, offset) = (below(u64::from(QUEUES)) as u32, 1_000_000 + below(1_000) as i64);
+    {
+        let mut queue = ledger.queues[queue_id as usize].borrow_mut();
+        queue.must = None;
+        queue.told.clear();
+        queue.changes += 1;
+    }
+    let done = match ledger.plant {
+        Some(Plant::NotLogged) => {
+            let mut state = live.state.borrow_mut();
+            let end = state.log.durable();
+            state.offsets.reset(row(queue_id, offset), end).is_ok()
+        }
+        Some(Plant::NotMarked) => {
+            let _kept = live.commit_offset(row(queue_id, offset));
+            live.offsets_durable().await.is_ok()
+        }
+        Some(Plant::ForgottenWhenTold) | None => live.reset_offsets(&[row(queue_id, offset)]).await.is_ok(),
+    };
+    if done {
+        // There is one task that resets, so nobody else has since.
+        ledger.queues[queue_id as usize].borrow_mut().must = Some(offset);
+        ledger.resets.set(ledger.resets.get() + 1);
+    }
+}
+
+fn commit(live: &LiveShard, ledger: &Ledger) {
+    let queue_id = below(u64::from(QUEUES)) as u32;
+    let kept = live.commit_offset(row(queue_id, below(1_000) as i64)).expect("there is room");
+    let queue = ledger.queues[queue_id as usize].borrow();
+    match (queue.must, kept) {
+        (Some(must), Kept::Yes) => ledger.wrong(format!("queue {queue_id} was reset to {must}; a commit was kept")),
+        (Some(_), Kept::Reset) => ledger.ignored.set(ledger.ignored.get() + 1),
+        (None, _) => {}
+    }
+}
+
+async fn pull(live: &LiveShard, ledger: &Ledger) {
+    let (queue_id, client) = (below(u64::from(QUEUES)) as u32, below(CLIENTS));
+    {
+        let mut queue = ledger.queues[queue_id as usize].borrow_mut();
+        if queue.told.contains(&client) {
+            // It follows: from now on its commits count.
+            queue.must = None;
+            queue.changes += 1;
+        }
+    }
+    let before = ledger.state(queue_id);
+    let reset = live.pull_reset("T", "g", queue_id, ConnectionId { core: 0, number: client }).await;
+    let Ok(reset) = reset else { return };
+    ledger.expect(queue_id, before, reset.map(|offset| offset.0), "a client that had not been told pulled and got");
+    let mut queue = ledger.queues[queue_id as usize].borrow_mut();
+    if reset.is_some() && before.1 == queue.changes {
+        queue.told.insert(client);
+        if ledger.plant == Some(Plant::ForgottenWhenTold) {
+            live.state.borrow_mut().offsets.reset_followed("T", "g", queue_id);
+        }
+    }
+}
+
+async fn query(live: &LiveShard, ledger: &Ledger, queue_id: u32) {
+    let before = ledger.state(queue_id);
+    if let Ok(found) = live.offset("T", "g", queue_id).await {
+        ledger.expect(queue_id, before, found, "its offset is");
+    }
+}
+
+/// One process: what the last one acknowledged must be there; then work until the power goes.
+async fn live_on(ledger: Rc<Ledger>) {
+    for queue in &ledger.queues {
+        let mut queue = queue.borrow_mut();
+        queue.told.clear();
+        queue.changes += 1;
+    }
+    fs::create_dir_all(Path::new("/store")).expect("the disk is good");
+    fs::sync_dir(Path::new("/")).await.expect("the disk is good");
+    let (live, _) = open(options()).await.expect("opens after every crash");
+    for queue_id in 0..QUEUES {
+        query(&live, &ledger, queue_id).await;
+    }
+    for worker in 0..5 {
+        let (live, ledger) = (live.clone(), ledger.clone());
+        spawn(Lane::Network, async move {
+            loop {
+                a_moment().await;
+                match worker {
+                    0 => reset(&live, &ledger).await,
+                    1 => pull(&live, &ledger).await,
+                    2 => query(&live, &ledger, below(u64::from(QUEUES)) as u32).await,
+                    3 => {
+                        sleep(Duration::from_millis(below(20))).await;
+                        let housekeeping = live.housekeeping.borrow().upgrade();
+                        let snapshot = housekeeping.expect("runs with the shard").snapshot().await;
+                        snapshot.expect("the disk is good");
+                    }
+                    _ => {
+                        commit(&live, &ledger);
+                        if below(4) == 0 {
+                            let _durable_or_not = live.offsets_durable().await;
+                        }
+                    }
+                }
+            }
+        });
+    }
+    pending::<()>().await;
+}
+
+/// What went wrong, how many resets were acknowledged, and how many commits they made nothing of.
+fn lives(seed: u64, plant: Option<Plant>) -> (Option<String>, u64, u64) {
+    let world = World::new(seed);
+    let machine = world.machine("m");
+    let queues = (0..QUEUES).map(|_| RefCell::default()).collect();
+    let (found, resets, ignored) = (RefCell::default(), Cell::new(0), Cell::new(0));
+    let ledger = Rc::new(Ledger { plant, queues, found, resets, ignored });
+    world.run(async {
+        for _ in 0..LIVES {
+            let own = ledger.clone();
+            let process = world.spawn_single(machine, "shard", move || live_on(own));
+            sleep(Duration::from_millis(30 + world.random() % 100)).await;
+            let kind = if world.random().is_multiple_of(3) { CrashKind::Kill } else { CrashKind::PowerCut };
+            world.crash(process, kind);
+            sleep(Duration::from_millis(200)).await;
+        }
+    });
+    let found = ledger.found.borrow().clone();
+    (found, ledger.resets.get(), ledger.ignored.get())
+}
+
+#[test]
+fn an_acknowledged_reset_is_never_undone() {
+    let (mut resets, mut ignored) = (0, 0);
+    for seed in 0..SEEDS {
+        let (found, acknowledged, commits) = lives(seed, None);
+        assert_eq!(found, None, "seed {seed}");
+        resets += acknowledged;
+        ignored += commits;
+    }
+    assert!(resets > 1_000, "{resets} resets were acknowledged");
+    assert!(ignored > 1_000, "{ignored} commits came too late");
+}
+
+#[test]
+fn planted_mistakes_are_found() {
+    for plant in [Plant::ForgottenWhenTold, Plant::NotLogged, Plant::NotMarked] {
+        let found = (0..SEEDS).find_map(|seed| lives(seed, Some(plant)).0);
+        assert!(found.is_some(), "{plant:?} was not found");
+    }
+}
