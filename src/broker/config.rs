@@ -1,29 +1,30 @@
 //! UPDATE_BROKER_CONFIG (25) and GET_BROKER_CONFIG (26): the broker's properties, read and changed while it runs.
 //!
-//! A change is decided at the home of settings, one at a time, and taken by every core before it is answered. It is not
-//! written into the broker's file: whoever wants it to last changes the file too.
+//! A change is decided at the home of settings, one at a time, kept for the next start (see `config::Changes` for where and
+//! why), and taken by every core before it is answered. What is not live is only kept; the log says of each which it is.
 //!
 //! Before: `broker::dispatch`; after: `config::Settings`, `shards::topic::rules`, `broker::registrar`.
 
+use std::path::Path;
 use std::rc::Rc;
 
 use ringmq_shards::data_version::DataVersion;
 use ringmq_shards::group::GroupRules;
-use ringmq_shards::placement::Placement;
-use ringmq_shards::runtime::{self, mesh::Request};
+use ringmq_shards::placement::{Placement, Routing};
+use ringmq_shards::runtime::{self, fs, mesh::Request};
 use ringmq_shards::topic::TopicRules;
 
 use super::core::Core;
 use super::dispatch::Call;
 use super::everywhere::ask_all;
 use super::response::{Refusal, Response};
-use crate::config::{Origin, Property, Settings, UpdateRefused, java_properties, show};
+use crate::config::{Applies, BROKER, CHANGES_FILE, Origin, Property, Settings, UpdateRefused, java_properties, show};
 use crate::remoting::code::ResponseCode;
 use crate::remoting::json::{Dialect, Writer};
 use crate::remoting::request::topic_config::write_version;
 
-/// Never changed by a request, whatever configBlackList says: where the broker's own files are.
-const NEVER_CHANGED: [&str; 3] = ["configBlackList", "brokerConfigPath", "rocketmqHome"];
+/// Never changed by a request, whatever configBlackList says: where the broker's own files are, changes among them.
+const NEVER_CHANGED: [&str; 4] = ["configBlackList", "brokerConfigPath", "rocketmqHome", "storePathRootDir"];
 
 pub async fn get(call: Call) -> Result<Response, Refusal> {
     let core = &call.core;
@@ -59,22 +60,42 @@ pub async fn update(call: Call) -> Result<Response, Refusal> {
         return Ok(Response::success());
     }
     let home = core.placement.settings(core.id);
-    core.mesh.ask(home, core, Update(changes)).await.ok_or_else(Refusal::stopping)??;
-    Ok(Response::success())
+    let later = core.mesh.ask(home, core, Update(changes)).await.ok_or_else(Refusal::stopping)??;
+    if later.is_empty() {
+        return Ok(Response::success());
+    }
+    Ok(Response::success().with_remark(format!("at the next start: {}", later.join(", "))))
+}
+
+/// Where this broker's changes are kept: see `config::Changes`.
+fn changes_folder(core: &Core) -> &Path {
+    let shard = &core.live.log.options.dir;
+    match core.placement.routing() {
+        Routing::Mesh => shard.parent().unwrap_or(shard),
+        Routing::Direct => shard,
+    }
 }
 
 /// At the home: some properties get other values.
 struct Update(Vec<(String, String)>);
 
 impl Request<Core> for Update {
-    type Reply = Result<(), Refusal>;
+    /// What takes effect only at the next start.
+    type Reply = Result<Vec<String>, Refusal>;
 
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
         let _turn = core.changes_turn.take().await;
         if self.0.iter().any(|(name, _)| NEVER_CHANGED.contains(&name.as_str())) {
             return Err(black_listed());
         }
-        let settings = core.settings.borrow().update(&self.0)?;
+        // Brokers that are one shard each share the process, so its properties are not one broker's to change.
+        let keeps = core.placement.routing() == Routing::Mesh;
+        let settings = core.settings.borrow().update(&self.0, keeps)?;
+        let path = changes_folder(&core).join(CHANGES_FILE);
+        fs::write_durable(&path, settings.changes().encode()).await.map_err(|error| {
+            let remark = format!("nothing is changed: {} cannot be written: {error}", path.display());
+            Refusal::new(ResponseCode::SystemError, remark)
+        })?;
         let version = core.settings_version.get().next(runtime::now());
         let permission_before = core.permission();
         ask_all(&core, Take { settings, version }).await;
@@ -84,10 +105,13 @@ impl Request<Core> for Update {
         {
             registrar.readvertise(|advertised| advertised.permission = permission);
         }
+        let takes_effect = |name: &str| BROKER.find(name).map_or(Applies::Live, |property| property.takes_effect());
         for (name, value) in &self.0 {
-            tracing::info!("changed by a request: {name}={value}");
+            let when = if takes_effect(name) == Applies::Live { "at once" } else { "at the next start" };
+            tracing::info!("changed by a request, {when}: {name}={value}");
         }
-        Ok(())
+        let later = self.0.iter().map(|(name, _)| name.clone()).filter(|name| takes_effect(name) != Applies::Live);
+        Ok(later.collect())
     }
 }
 

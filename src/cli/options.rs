@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::args::{Broker, BrokerArgs, Check, Namesrv, Serve};
-use crate::config::{BROKER, ConfigErrors, Layers, NAMESRV, NamesrvSettings, NodeOptions, Roles, Settings};
+use crate::config::{BROKER, Changes, ConfigErrors, Layers, NAMESRV, NamesrvSettings, NodeOptions, Roles, Settings};
 use crate::preflight::{Machine, address};
 use ringmq_shards::placement::Routing;
 
@@ -75,6 +75,8 @@ fn broker_settings(args: &BrokerArgs, set: &[String], environment: Option<String
     layers.flag("shards", "--shards", args.shards);
     layers.flag("cores", "--cores", args.cores.as_ref());
     let settings = Settings::from_values(layers.finish().map_err(explain)?);
+    let data_dir = settings.store_dir.clone().unwrap_or_else(|| PathBuf::from(DATA_DIR));
+    let settings = settings.with_changes(&Changes::read(&data_dir)?);
     settings.relations()?;
     Ok(settings)
 }

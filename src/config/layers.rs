@@ -9,10 +9,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::changes::{Change, Changes};
 use super::error::{ConfigError, ConfigErrors, Origin};
 use super::java_properties;
 use super::kind::Value;
-use super::property::{Property, Standing, Table};
+use super::property::{Applies, Property, Standing, Table};
 
 /// What has been given so far. Call its methods in rising order of precedence.
 pub struct Layers {
@@ -34,6 +35,8 @@ struct Given {
 pub struct Values {
     table: &'static Table,
     given: BTreeMap<&'static str, Given>,
+    /// What requests have changed. Of properties that need a restart the change is only here until then.
+    changes: Changes,
     /// What a person should be told at start: duplicates, keys without effect.
     pub notes: Vec<String>,
     /// Which rows somebody asked for; a test holds it against the table.
@@ -108,7 +111,7 @@ impl Layers {
         }
         self.notes.extend(notes_on_ignored(self.table, &self.given));
         let (table, given, notes) = (self.table, self.given, self.notes);
-        Ok(Values { table, given, notes, read: RefCell::default() })
+        Ok(Values { table, given, changes: Changes::default(), notes, read: RefCell::default() })
     }
 
     fn give(&mut self, origin: Origin, name: &str, text: &str) {
@@ -162,36 +165,92 @@ fn notes_on_ignored(table: &Table, given: &BTreeMap<&'static str, Given>) -> Vec
 impl Values {
     /// Every row with its value as text, in the table's order, then the ignored ones that were given.
     pub fn all(&self) -> Vec<(Property, String, Origin)> {
-        let given = |property: Property| match self.given.get(property.name) {
-            Some(given) => (property, given.text.clone(), given.origin.clone()),
-            None => (property, property.default.to_string(), Origin::Default),
+        let given = |property: Property| match (self.changes.0.get(property.name), self.given.get(property.name)) {
+            (Some(Change { text, .. }), _) if !text.is_empty() => (property, text.clone(), Origin::Update),
+            (None, Some(given)) => (property, given.text.clone(), given.origin.clone()),
+            (_, _) => (property, property.default.to_string(), Origin::Default),
         };
         let ignored = self.table.ignored().filter(|property| self.given.contains_key(property.name));
         self.table.rows.iter().copied().chain(ignored).map(given).collect()
     }
 
-    /// These values with one more layer on top. Only live properties may change while running.
-    pub fn update(&self, changes: &[(String, String)]) -> Result<Values, ConfigErrors> {
+    /// These values with what requests have changed in earlier runs, as far as it still counts; notes say what does not.
+    pub fn with_changes(&self, changes: &Changes) -> Values {
+        let mut changed = self.clone();
+        for (name, change) in &changes.0 {
+            let said = self.given.get(name.as_str()).map(|given| &given.text);
+            let why = match check(self.table, &Origin::Update, name, &change.text) {
+                Err(error) => error.what,
+                Ok(_) if said != change.over.as_ref() => {
+                    format!("the configuration has been changed since, to {}", said.map_or("the default", String::as_str))
+                }
+                Ok((property, value)) => {
+                    changed.take(property, &change.text, value);
+                    _ = changed.changes.0.insert(name.clone(), change.clone());
+                    continue;
+                }
+            };
+            let text = &change.text;
+            changed.notes.push(format!("{name}={text}, set by updateBrokerConfig, does not count any more: {why}"));
+        }
+        changed
+    }
+
+    /// As they will be after a restart.
+    pub(super) fn at_next_start(&self) -> Values {
+        let mut values = self.clone();
+        for (name, change) in &self.changes.0 {
+            if let Ok((property, value)) = check(self.table, &Origin::Update, name, &change.text) {
+                values.take(property, &change.text, value);
+            }
+        }
+        values
+    }
+
+    /// What is to be kept for the next start.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    fn take(&mut self, property: Property, text: &str, value: Option<Value>) {
+        match value {
+            None => _ = self.given.remove(property.name),
+            Some(value) => {
+                _ = self.given.insert(property.name, Given { text: text.to_owned(), value, origin: Origin::Update });
+            }
+        }
+    }
+
+    /// These values with one more layer on top. Only live properties change while running; others are kept for the next
+    /// start, if `keeps` says so.
+    pub fn update(&self, changes: &[(String, String)], keeps: bool) -> Result<Values, ConfigErrors> {
         let mut updated = self.clone();
         let mut errors = Vec::new();
         for (name, text) in changes {
             let origin = Origin::Update;
             match check(self.table, &origin, name, text) {
                 Err(error) => errors.push(error),
-                Ok((property, _)) if property.applies != super::Applies::Live && property.standing == Standing::Used => {
-                    let what = format!(
-                        "takes effect only {}",
-                        if property.applies == super::Applies::Created {
-                            "in a new store"
-                        } else {
-                            "at a restart: change the file"
-                        }
-                    );
+                Ok((property, _)) if !keeps && property.takes_effect() == Applies::Restart => {
+                    let what = "takes effect only at a restart: change the file".to_owned();
                     errors.push(ConfigError { origin, key: name.clone(), what });
                 }
-                Ok((property, None)) => _ = updated.given.remove(property.name),
-                Ok((property, Some(value))) => {
-                    _ = updated.given.insert(property.name, Given { text: text.clone(), value, origin });
+                Ok((property, _)) if property.takes_effect() == Applies::Created => {
+                    let what = "takes effect only in a new store".to_owned();
+                    errors.push(ConfigError { origin, key: name.clone(), what });
+                }
+                Ok((property, value)) => {
+                    let said = || self.given.get(property.name).map(|given| given.text.clone());
+                    let over = self.changes.0.get(property.name).map_or_else(said, |change| change.over.clone());
+                    if property.takes_effect() == Applies::Live {
+                        updated.take(property, text, value);
+                    }
+                    let changes = &mut updated.changes.0;
+                    if over.as_deref().unwrap_or_default() == text {
+                        // As the configuration has it anyway.
+                        _ = changes.remove(property.name);
+                    } else {
+                        _ = changes.insert(property.name.to_owned(), Change { text: text.clone(), over });
+                    }
                 }
             }
         }
@@ -367,7 +426,7 @@ mod tests {
     #[test]
     fn only_live_properties_change_while_running() {
         let values = layers("fileReservedTime=48").finish().unwrap();
-        let change = |name: &str, value: &str| values.update(&[(name.to_string(), value.to_string())]);
+        let change = |name: &str, value: &str| values.update(&[(name.to_string(), value.to_string())], false);
         assert_eq!(change("fileReservedTime", "24").unwrap().number::<i64>("fileReservedTime"), 24);
         assert_eq!(change("fileReservedTime", "").unwrap().number::<i64>("fileReservedTime"), 72);
         assert_eq!(

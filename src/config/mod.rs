@@ -10,12 +10,14 @@
 //! - `kind`: what a value may look like
 //! - `property`: one row of a table, and looking rows up
 //! - `broker`, `ignored`, `namesrv`: the tables
+//! - `changes`: what requests have changed, kept for the next start
 //! - `layers`: defaults < environment < file < `--set` < flags
 //! - `settings`, `namesrv_settings`: typed results
 //! - `node`: everything that starting a node needs
 //! - `show`: printed forms of the tables
 
 mod broker;
+mod changes;
 mod error;
 mod ignored;
 pub mod java_properties;
@@ -30,6 +32,7 @@ mod settings;
 pub mod show;
 
 pub use broker::BROKER;
+pub use changes::{CHANGES_FILE, Change, Changes};
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use kind::{Kind, Value};
 pub use layers::{Layers, Values};

@@ -89,6 +89,11 @@ impl Property {
         Property { must: Some((value, why)), ..self }
     }
 
+    /// When a change by a request does; of what does nothing here, at once.
+    pub fn takes_effect(&self) -> Applies {
+        if self.standing == Standing::Used { self.applies } else { Applies::Live }
+    }
+
     /// What a reader of the table is told it does.
     pub fn description(&self) -> String {
         let text = match self.standing {

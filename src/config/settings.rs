@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::changes::Changes;
 use super::error::{ConfigErrors, Origin};
 use super::layers::Values;
 use super::pop::PopSettings;
@@ -254,13 +255,25 @@ impl Settings {
         self.values.origin(name)
     }
 
-    /// These settings after mqadmin's updateBrokerConfig: only live properties, none of the black list.
-    pub fn update(&self, changes: &[(String, String)]) -> Result<Settings, UpdateRefused> {
+    /// These settings with what requests have changed in earlier runs.
+    pub fn with_changes(&self, changes: &Changes) -> Settings {
+        Settings::from_values(self.values.with_changes(changes))
+    }
+
+    /// What requests have changed, for the next start.
+    pub fn changes(&self) -> &Changes {
+        self.values.changes()
+    }
+
+    /// These settings after mqadmin's updateBrokerConfig, none of the black list. What is not live is as it was until the next
+    /// start, and refused unless it is kept until then.
+    pub fn update(&self, changes: &[(String, String)], keeps: bool) -> Result<Settings, UpdateRefused> {
         if let Some((name, _)) = changes.iter().find(|(name, _)| self.update_refused.contains(name)) {
             return Err(UpdateRefused::BlackListed(name.clone()));
         }
-        let settings = Settings::from_values(self.values.update(changes).map_err(UpdateRefused::Invalid)?);
+        let settings = Settings::from_values(self.values.update(changes, keeps).map_err(UpdateRefused::Invalid)?);
         settings.relations().map_err(UpdateRefused::Relation)?;
+        Settings::from_values(settings.values.at_next_start()).relations().map_err(UpdateRefused::Relation)?;
         Ok(settings)
     }
 }
@@ -333,12 +346,63 @@ mod tests {
     #[test]
     fn updates_respect_the_black_list_and_relations() {
         let s = settings("configBlackList=configBlackList;fileReservedTime");
-        let change = |name: &str, value: &str| s.update(&[(name.to_string(), value.to_string())]);
+        let change = |name: &str, value: &str| s.update(&[(name.to_string(), value.to_string())], false);
         assert_eq!(change("fileReservedTime", "1").unwrap_err(), UpdateRefused::BlackListed("fileReservedTime".into()));
         assert!(matches!(change("diskMaxUsedSpaceRatio", "95"), Err(UpdateRefused::Relation(_))));
         assert!(matches!(change("listenPort", "99"), Err(UpdateRefused::Invalid(_))));
         assert_eq!(change("brokerPermission", "4").unwrap().broker_permission, 4);
         assert!(!change("autoCreateTopicEnable", "false").unwrap().auto_create_topic);
         assert!(!change("autoCreateSubscriptionGroup", "false").unwrap().auto_create_group);
+    }
+
+    fn value_of(settings: &Settings, name: &str) -> String {
+        settings.properties().into_iter().find(|(property, ..)| property.name == name).expect("a row").1
+    }
+
+    /// Some changes of running settings, each `name=value`, kept for the next start.
+    fn updated(settings: &Settings, changes: &[&str]) -> Settings {
+        let pair = |change: &&str| change.split_once('=').map(|(name, value)| (name.to_string(), value.to_string())).unwrap();
+        settings.update(&changes.iter().map(pair).collect::<Vec<_>>(), true).expect("allowed")
+    }
+
+    #[test]
+    fn changes_last_and_those_of_a_restart_come_with_it() {
+        let file = "fileReservedTime=48\nlistenPort=10911";
+        let running = updated(&settings(file), &["fileReservedTime=24", "listenPort=9999", "deleteWhen=05"]);
+        assert_eq!((running.retention_hours, running.listen_port), (24, 10911));
+        assert_eq!(value_of(&running, "listenPort"), "9999", "shown as RocketMQ shows it");
+        let restarted = settings(file).with_changes(running.changes());
+        assert_eq!(
+            (restarted.retention_hours, restarted.listen_port, restarted.delete_when.as_slice()),
+            (24, 9999, [5].as_slice())
+        );
+        assert_eq!(restarted.changes(), running.changes(), "they last for the start after that, too");
+        let back = updated(&restarted, &["fileReservedTime=48", "listenPort=10911", "deleteWhen="]);
+        assert_eq!(back.changes(), &Changes::default(), "as the file has it");
+        assert_eq!(back.retention_hours, 48);
+    }
+
+    #[test]
+    fn whoever_edits_the_file_later_has_the_last_word() {
+        let running = updated(&settings("fileReservedTime=48"), &["fileReservedTime=24", "brokerPermission=4"]);
+        let edited = settings("fileReservedTime=96").with_changes(running.changes());
+        assert_eq!((edited.retention_hours, edited.broker_permission), (96, 4));
+        assert_eq!(
+            edited.notes(),
+            [
+                "fileReservedTime=24, set by updateBrokerConfig, does not count any more: the configuration has been changed since, to 96"
+            ]
+        );
+        assert_eq!(edited.changes().0.len(), 1);
+    }
+
+    #[test]
+    fn what_could_not_start_is_not_kept() {
+        let s = settings("");
+        let change = |name: &str, value: &str, keeps| s.update(&[(name.to_string(), value.to_string())], keeps);
+        assert!(matches!(change("frameLengthMax", "1MiB", true), Err(UpdateRefused::Relation(_))), "at the next start");
+        assert!(matches!(change("shards", "3", true), Err(UpdateRefused::Invalid(_))), "fixed with the store");
+        assert!(matches!(change("listenPort", "no", true), Err(UpdateRefused::Invalid(_))));
+        assert!(matches!(change("listenPort", "9999", false), Err(UpdateRefused::Invalid(_))), "nobody would keep it");
     }
 }

@@ -33,7 +33,7 @@ use crate::broker::core::{Core, Identity};
 use crate::broker::registrar::Registrar;
 use crate::broker::registration::{Advertised, Registration};
 use crate::broker::settings_sync;
-use crate::config::{self, NodeOptions, Settings, VIP_PORT_BELOW};
+use crate::config::{self, Changes, NodeOptions, Settings, VIP_PORT_BELOW};
 use crate::net::connection::Shared;
 use crate::net::{listener, reads};
 use crate::remoting::message::id::UniqueKeys;
@@ -164,6 +164,13 @@ fn broker_of(options: &NodeOptions, id: ShardId) -> (String, SocketAddr) {
 
 async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Result<(Rc<Core>, Recovery), String> {
     let (name, listening) = broker_of(options, id);
+    let mut settings = options.settings.clone();
+    if store.routing == Routing::Direct {
+        // Each of these brokers has its own; those of the whole node came with its settings.
+        settings = settings.with_changes(&Changes::read(&shard_dir(&options.data_dir, id))?);
+        settings.relations()?;
+    }
+    let options = &NodeOptions { settings, ..options.clone() };
     let placement = Placement::new(store.shards, store.routing);
     let (live, recovery) = open(shard_options(id, options, store, placement, &name)).await.map_err(|error| error.to_string())?;
     let advertised: IpAddr = options.advertised.address.parse().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
