@@ -37,14 +37,19 @@ impl Changes {
     pub fn read(folder: &Path) -> Result<Changes, String> {
         let path = folder.join(CHANGES_FILE);
         match std::fs::read(&path) {
-            Ok(bytes) => Changes::decode(&java_properties::decode(&bytes))
-                .map_err(|bad| format!("{}: {bad}; correct the line, or remove the file to start without", path.display())),
+            Ok(bytes) => Changes::of_file(&path, &bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Changes::default()),
             Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
         }
     }
 
-    pub fn decode(text: &str) -> Result<Changes, java_properties::BadLine> {
+    /// From the file's bytes. An error says what to do.
+    pub fn of_file(path: &Path, bytes: &[u8]) -> Result<Changes, String> {
+        let changes = Changes::decode(&java_properties::decode(bytes));
+        changes.map_err(|bad| format!("{}: {bad}; correct the line, or remove the file to start without", path.display()))
+    }
+
+    fn decode(text: &str) -> Result<Changes, java_properties::BadLine> {
         let entries = java_properties::parse(text)?;
         let over = |name: &str| {
             let line = entries.iter().find(|entry| entry.key.strip_prefix(OVER) == Some(name));

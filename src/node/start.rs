@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use ringmq_shards::runtime::live::Observer;
 use ringmq_shards::runtime::mesh::{Mesh, MeshEnds};
 use ringmq_shards::runtime::open::{ShardOptions, open};
 use ringmq_shards::runtime::recover::Recovery;
-use ringmq_shards::runtime::{self, Task};
+use ringmq_shards::runtime::{self, Task, fs};
 use ringmq_shards::shard::AppendError;
 use ringmq_shards::topic::Perm;
 use ringmq_shards::types::{LogPosition, ShardId};
@@ -33,7 +34,7 @@ use crate::broker::core::{Core, Identity};
 use crate::broker::registrar::Registrar;
 use crate::broker::registration::{Advertised, Registration};
 use crate::broker::settings_sync;
-use crate::config::{self, Changes, NodeOptions, Settings, VIP_PORT_BELOW};
+use crate::config::{self, CHANGES_FILE, Changes, NodeOptions, Settings, VIP_PORT_BELOW};
 use crate::net::connection::Shared;
 use crate::net::{listener, reads};
 use crate::remoting::message::id::UniqueKeys;
@@ -167,7 +168,7 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
     let mut settings = options.settings.clone();
     if store.routing == Routing::Direct {
         // Each of these brokers has its own; those of the whole node came with its settings.
-        settings = settings.with_changes(&Changes::read(&shard_dir(&options.data_dir, id))?);
+        settings = settings.with_changes(&changes_of(&shard_dir(&options.data_dir, id)).await?);
         settings.relations()?;
     }
     let options = &NodeOptions { settings, ..options.clone() };
@@ -210,6 +211,16 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
     });
     live.observe(Rc::new(Acknowledger(Rc::downgrade(&core))));
     Ok((core, recovery))
+}
+
+/// What requests have changed for the broker of one shard.
+async fn changes_of(folder: &Path) -> Result<Changes, String> {
+    let path = folder.join(CHANGES_FILE);
+    if !fs::exists(&path) {
+        return Ok(Changes::default());
+    }
+    let bytes = fs::read(&path).await.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    Changes::of_file(&path, &bytes)
 }
 
 /// Answers clients when the log says so.
