@@ -6,8 +6,8 @@
 use crate::filter::java_hash;
 use memchr::memchr;
 
-const NAME_END: u8 = 1;
-const VALUE_END: u8 = 2;
+pub const NAME_END: u8 = 1;
+pub const VALUE_END: u8 = 2;
 
 const TAGS: &[u8] = b"TAGS";
 const KEYS: &[u8] = b"KEYS";

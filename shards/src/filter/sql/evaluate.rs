@@ -5,10 +5,12 @@
 
 use std::cmp::Ordering;
 
+use memchr::memchr_iter;
+
 use super::tree::{Expr, Order, Place};
 use super::value::{Fault, Value, compare, compare_doubles, double};
 use super::{NAMES_MAX, Outcome};
-use crate::record::entries;
+use crate::record::{NAME_END, VALUE_END};
 
 /// So many names cost no more than their own place on the stack.
 const NAMES_FEW: usize = 8;
@@ -33,11 +35,19 @@ pub(super) fn evaluate(root: &Expr, names: &[Box<[u8]>], properties: &[u8]) -> O
     }
 }
 
-/// Of two properties with one name the last counts.
+/// As `record::entries` reads them, but only the ends of entries are searched for: whether one begins with a name that is
+/// wanted shows without knowing where its own ends. Of two properties with one name the last counts.
 fn find<'m>(names: &[Box<[u8]>], properties: &'m [u8], found: &mut [Option<&'m [u8]>]) {
-    for (name, value) in entries(properties) {
-        if let Some(place) = names.iter().position(|wanted| **wanted == *name) {
-            found[place] = Some(value);
+    let mut start = 0;
+    for end in memchr_iter(VALUE_END, properties).chain([properties.len()]) {
+        let entry = &properties[start..end];
+        start = (end + 1).min(properties.len());
+        for (name, found) in names.iter().zip(&mut *found) {
+            // A name without a value does not count.
+            if entry.len() > name.len() + 1 && entry[name.len()] == NAME_END && entry[..name.len()] == **name {
+                *found = Some(&entry[name.len() + 1..]);
+                break;
+            }
         }
     }
 }
