@@ -42,6 +42,16 @@ pub enum Wanted {
         has_order_topic: bool,
         unit_mode: bool,
     },
+    /// The retry topic of a group that sends messages back without ever having sent a heartbeat.
+    RetryTopic {
+        group: String,
+        queue_nums: i32,
+        unit_mode: bool,
+    },
+    /// Where the messages go that a group has given up.
+    DeadLetterTopic {
+        group: String,
+    },
     GroupSettings {
         settings: SubscriptionGroupConfig,
         attributes: Vec<(String, String)>,
@@ -101,6 +111,11 @@ impl Wanted {
             Wanted::Group { group, has_order_topic, unit_mode } => {
                 return group_of_consumer(shard, group, *has_order_topic, *unit_mode, now);
             }
+            Wanted::RetryTopic { group, queue_nums, unit_mode } => {
+                let retry = shard.topics.retry_if_absent(group, *queue_nums, *unit_mode, now);
+                retry.map_err(no_room_for_topic)?.map(Change::Topic)
+            }
+            Wanted::DeadLetterTopic { group } => shard.topics.dlq(group, now).map_err(no_room_for_topic)?.map(Change::Topic),
             Wanted::GroupUsed { group } => match shard.groups.find(group, now) {
                 GroupLookup::Create(change) => Some(Change::Group(change)),
                 GroupLookup::Known(_) | GroupLookup::Missing => None,
@@ -160,9 +175,13 @@ fn group_of_consumer(
     };
     if retry_queue_nums > 0 {
         let retry = shard.topics.retry(group, retry_queue_nums, has_order_topic, unit_mode, now);
-        changes.extend(retry.map_err(|full| Refusal::new(ResponseCode::SystemError, full.to_string()))?.map(Change::Topic));
+        changes.extend(retry.map_err(no_room_for_topic)?.map(Change::Topic));
     }
     Ok(changes)
+}
+
+fn no_room_for_topic(full: TopicsFull) -> Refusal {
+    Refusal::new(ResponseCode::SystemError, full.to_string())
 }
 
 /// At the home: one wish at a time, so that every core sees the same changes in the same order.

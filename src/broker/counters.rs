@@ -17,7 +17,12 @@ pub struct Counters {
     pub pulls_missed: Cell<u64>,
     pub failed: Cell<u64>,
     refused: RefCell<BTreeMap<i32, u64>>,
+    /// By group and topic.
+    dead_letters: RefCell<BTreeMap<(String, String), u64>>,
 }
+
+/// Pairs of a group and a topic whose dead letters are counted by themselves; those of others are counted as one.
+const DEAD_LETTER_ROWS_MAX: usize = 10_000;
 
 impl Counters {
     pub fn received(&self, bytes: usize) {
@@ -47,6 +52,20 @@ impl Counters {
 }
 
 impl Counters {
+    /// `rocketmq_send_to_dlq_messages_total`: one more message that a group has given up.
+    pub fn dead_letter(&self, group: &str, topic: &str) {
+        let mut rows = self.dead_letters.borrow_mut();
+        let row = (group.to_owned(), topic.to_owned());
+        let row = if rows.len() < DEAD_LETTER_ROWS_MAX || rows.contains_key(&row) { row } else { Default::default() };
+        *rows.entry(row).or_default() += 1;
+    }
+
+    /// Group, topic and how many messages were given up; in the row without names, those beyond the bound.
+    pub fn dead_letters(&self) -> Vec<(String, String, u64)> {
+        let rows = self.dead_letters.borrow();
+        rows.iter().map(|((group, topic), count)| (group.clone(), topic.clone(), *count)).collect()
+    }
+
     /// What rates are made of.
     pub fn totals(&self) -> Totals {
         Totals {
@@ -55,5 +74,23 @@ impl Counters {
             pulls_found: self.pulls_found.get() as f64,
             pulls_missed: self.pulls_missed.get() as f64,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dead_letters_are_counted_by_group_and_topic_within_a_bound() {
+        let counters = Counters::default();
+        for number in 0..DEAD_LETTER_ROWS_MAX + 2 {
+            counters.dead_letter("g", &format!("t{number}"));
+        }
+        counters.dead_letter("g", "t0");
+        let rows = counters.dead_letters();
+        let count = |group: &str, topic: &str| rows.iter().find(|row| row.0 == group && row.1 == topic).map(|row| row.2);
+        assert_eq!((count("g", "t0"), count("g", "t1"), count("", "")), (Some(2), Some(1), Some(2)));
+        assert_eq!(rows.len(), DEAD_LETTER_ROWS_MAX + 1);
     }
 }

@@ -63,6 +63,22 @@ impl Request<Core> for Unlock {
     }
 }
 
+/// Whether anybody of the group consumes in order now.
+pub async fn any_held(core: &Rc<Core>, group: &str) -> Result<bool, Refusal> {
+    let home = core.placement.group(group, core.id);
+    core.mesh.ask(home, core, AnyHeld(group.to_owned())).await.ok_or_else(Refusal::stopping)
+}
+
+struct AnyHeld(String);
+
+impl Request<Core> for AnyHeld {
+    type Reply = bool;
+
+    async fn serve(self, core: Rc<Core>) -> bool {
+        core.locks.borrow().any_held(&self.0, runtime::now())
+    }
+}
+
 fn names(queues: &[MessageQueue]) -> Vec<QueueName<'_>> {
     queues
         .iter()

@@ -16,7 +16,7 @@ use super::core::Core;
 use super::dispatch::Call;
 use super::everywhere::at_once;
 use super::response::{Refusal, Response};
-use super::view::record_at;
+use super::view::record_named;
 use crate::remoting::code::{RequestCode, ResponseCode};
 use crate::remoting::message::id::OffsetMessageId;
 use crate::remoting::request::BadRequest;
@@ -71,7 +71,7 @@ pub async fn consume_directly(call: Call) -> Result<Response, Refusal> {
             put("groupSysFlag", group.group_sys_flag.to_string());
         }
     }
-    let record = record_at(core, id.physical_offset).await?;
+    let record = record_named(core, id.physical_offset).await?;
     let ask = ClientCall { code: RequestCode::ConsumeMessageDirectly, fields, body: record };
     answer(core, &group, &client_id, client, ask).await
 }

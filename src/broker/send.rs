@@ -22,6 +22,7 @@ use super::half;
 use super::properties::Sent;
 use super::recall;
 use super::response::{Refusal, write_refusal};
+use super::retry_send;
 use crate::net::owned_frame::OwnedFrame;
 use crate::net::{Connection, Flow};
 use crate::remoting::code::ResponseCode;
@@ -36,13 +37,17 @@ enum Checked {
     Ready {
         queue_id: u32,
     },
+    /// A group's retry topic: whether it is its dead letters instead, the group's core knows.
+    Retry {
+        queue_id: u32,
+    },
     /// The topic does not exist here; it may be made from the request's default topic.
     UnknownTopic,
 }
 
 /// A message that takes another one back is tried a second time when it has.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Attempt {
+pub enum Attempt {
     First,
     TakenBack,
 }
@@ -63,6 +68,10 @@ fn serve(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header
     let sent = Sent::of(request.properties.as_bytes());
     match check(core, connection.peer, &request, &sent, frame.body) {
         Ok(Checked::Ready { queue_id }) => append(core, connection, frame, header, &request, &sent, queue_id, attempt),
+        Ok(Checked::Retry { queue_id }) => {
+            retry_send::start(core, connection, frame, queue_id);
+            Flow::Taken
+        }
         Ok(Checked::UnknownTopic) => {
             create_then_send(core, connection, frame, &request);
             Flow::Taken
@@ -73,7 +82,7 @@ fn serve(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header
 
 fn check(core: &Rc<Core>, peer: SocketAddr, request: &SendMessage<'_>, sent: &Sent<'_>, body: &[u8]) -> Result<Checked, Refusal> {
     core.accepts_messages()?;
-    TopicName::parse(request.topic)?;
+    let name = TopicName::parse(request.topic)?;
     if topic::send_is_forbidden(request.topic) {
         return Err(Refusal::new(
             ResponseCode::NoPermission,
@@ -100,23 +109,16 @@ fn check(core: &Rc<Core>, peer: SocketAddr, request: &SendMessage<'_>, sent: &Se
         // The broker picks one.
         Err(_) => (runtime::random() % u64::from(config.write_queue_nums.max(1))) as u32,
     };
+    if name.is_retry() && !request.batch {
+        return Ok(Checked::Retry { queue_id });
+    }
     check_message(core, request, sent, body)?;
     Ok(Checked::Ready { queue_id })
 }
 
 /// What of the message itself would make the store refuse it.
-fn check_message(core: &Core, request: &SendMessage<'_>, sent: &Sent<'_>, body: &[u8]) -> Result<(), Refusal> {
-    if body.is_empty() {
-        return Err(Refusal::new(ResponseCode::SystemError, "the message has no body; send at least one byte".into()));
-    }
-    if body.len() > core.settings.borrow().message_bytes_max || request.properties.len() > PROPERTIES_BYTES_MAX {
-        return Err(illegal(core));
-    }
-    // A whole batch stored as one record belongs to a queue of type BatchCQ, which no topic here has; a consumer would
-    // take its body apart.
-    if request.sys_flag & flag::INNER_BATCH != 0 {
-        return Err(illegal(core));
-    }
+pub fn check_message(core: &Core, request: &SendMessage<'_>, sent: &Sent<'_>, body: &[u8]) -> Result<(), Refusal> {
+    check_size(core, request, body)?;
     if sent.is_half(request.reconsume_times) {
         half::check(core, request, sent)?;
     }
@@ -132,8 +134,24 @@ fn check_message(core: &Core, request: &SendMessage<'_>, sent: &Sent<'_>, body: 
     Ok(())
 }
 
+/// What a record cannot hold, whatever its topic.
+pub fn check_size(core: &Core, request: &SendMessage<'_>, body: &[u8]) -> Result<(), Refusal> {
+    if body.is_empty() {
+        return Err(Refusal::new(ResponseCode::SystemError, "the message has no body; send at least one byte".into()));
+    }
+    if body.len() > core.settings.borrow().message_bytes_max || request.properties.len() > PROPERTIES_BYTES_MAX {
+        return Err(illegal(core));
+    }
+    // A whole batch stored as one record belongs to a queue of type BatchCQ, which no topic here has; a consumer would
+    // take its body apart.
+    if request.sys_flag & flag::INNER_BATCH != 0 {
+        return Err(illegal(core));
+    }
+    Ok(())
+}
+
 /// The original's words for a message that its store does not take, whatever of it is wrong.
-fn illegal(core: &Core) -> Refusal {
+pub fn illegal(core: &Core) -> Refusal {
     let body_bytes_max = core.settings.borrow().message_bytes_max;
     Refusal::new(
         ResponseCode::MessageIllegal,
@@ -144,7 +162,7 @@ fn illegal(core: &Core) -> Refusal {
     )
 }
 
-fn append(
+pub fn append(
     core: &Rc<Core>,
     connection: &Rc<Connection>,
     frame: &Frame<'_>,
@@ -301,7 +319,7 @@ fn send_after(
     });
 }
 
-fn refuse(core: &Rc<Core>, connection: &Rc<Connection>, encoding: Encoding, header: &Header<'_>, refusal: Refusal) -> Flow {
+pub fn refuse(core: &Rc<Core>, connection: &Rc<Connection>, encoding: Encoding, header: &Header<'_>, refusal: Refusal) -> Flow {
     core.counters.refused(refusal.code);
     if !header.is_oneway() {
         // Java's producer reads these fields of every answer to a send, also of a refusal.

@@ -18,15 +18,19 @@ use crate::remoting::request::view::ViewMessage;
 
 pub async fn by_id(call: Call) -> Result<Response, Refusal> {
     let offset = ViewMessage::decode(&call.header())?.offset;
-    Ok(Response::success().with_body(record_at(&call.core, offset).await?))
+    Ok(Response::success().with_body(record_named(&call.core, offset).await?))
 }
 
-/// The record that a client's physical offset names.
-pub(super) async fn record_at(core: &Rc<Core>, offset: i64) -> Result<Vec<u8>, Refusal> {
+/// The record that must be at a client's physical offset.
+pub async fn record_named(core: &Rc<Core>, offset: i64) -> Result<Vec<u8>, Refusal> {
     let none = || Refusal::new(ResponseCode::SystemError, format!("can not find message by the offset, {offset}"));
-    let (owner, position) = core.placement.locate(offset, core.id).ok_or_else(none)?;
-    let record = core.mesh.ask(owner, core, RecordAt(position)).await.ok_or_else(Refusal::stopping)??;
-    record.ok_or_else(none)
+    record_at(core, offset).await?.ok_or_else(none)
+}
+
+/// The record that a client calls by this physical offset. `None`: there is none, or none any more.
+pub async fn record_at(core: &Rc<Core>, offset: i64) -> Result<Option<Vec<u8>>, Refusal> {
+    let Some((owner, position)) = core.placement.locate(offset, core.id) else { return Ok(None) };
+    core.mesh.ask(owner, core, RecordAt(position)).await.ok_or_else(Refusal::stopping)?
 }
 
 struct RecordAt(LogPosition);

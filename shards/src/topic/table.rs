@@ -174,6 +174,19 @@ impl Topics {
         }
     }
 
+    /// What a message that is sent back makes of its group's retry topic: it exists.
+    pub fn retry_if_absent(
+        &self,
+        group: &str,
+        queue_nums: i32,
+        unit_mode: bool,
+        now: Millis,
+    ) -> Result<Option<TopicChange>, TopicsFull> {
+        let mut wanted = of_group(RETRY_PREFIX, group, queue_nums);
+        wanted.sys_flag = if unit_mode { SYS_FLAG_UNIT_SUB } else { 0 };
+        self.create_if_absent(wanted, now)
+    }
+
     /// What makes the topic of a group's given-up messages.
     pub fn dlq(&self, group: &str, now: Millis) -> Result<Option<TopicChange>, TopicsFull> {
         self.create_if_absent(of_group(DLQ_PREFIX, group, 1), now)

@@ -30,6 +30,7 @@ pub mod queue;
 pub mod register;
 pub mod relay;
 pub mod reset;
+pub mod retry;
 pub mod route;
 pub mod send;
 pub mod subscription;
