@@ -56,6 +56,9 @@ pub async fn heartbeat(call: Call) -> Result<Response, Refusal> {
             joins.entry(home).or_insert_with(join).consumers.push(consumer);
         }
     }
+    if !producer_groups.is_empty() {
+        core.producers.borrow_mut().heartbeat(&sender.client_id, connection.number, runtime::now());
+    }
     for group in producer_groups {
         joins.entry(core.placement.group(&group, core.id)).or_insert_with(join).producers.push(group);
     }
@@ -107,6 +110,8 @@ pub async fn unregister(call: Call) -> Result<Response, Refusal> {
     let (producer, consumer) = (field(producer), field(consumer));
     let id = id_of(core, connection);
     if let Some(group) = producer {
+        // As the original: until its next heartbeat a client that leaves one group is not found for another.
+        core.producers.borrow_mut().gone(connection.number);
         let home = core.placement.group(&group, core.id);
         core.mesh.ask(home, core, Leave { connection: id, consumer: None, producer: Some(group) }).await;
     }
@@ -164,6 +169,8 @@ pub async fn check_config(call: Call) -> Result<Response, Refusal> {
 
 /// Whatever this connection has joined, it leaves.
 pub fn connection_closed(core: &Rc<Core>, connection: &Rc<Connection>) {
+    core.producers.borrow_mut().gone(connection.number);
+    core.calls.connection_closed(connection.number);
     let joined = connection.joined.borrow().clone();
     if joined.is_empty() {
         return;

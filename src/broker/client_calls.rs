@@ -16,12 +16,15 @@ use ringmq_shards::runtime::{self, SlotSetter, mesh::Request, slot};
 use ringmq_shards::types::ShardId;
 
 use super::core::Core;
-use crate::net::{Connection, ConnectionNumber};
+use crate::net::ConnectionNumber;
 use crate::remoting::code::RequestCode;
-use crate::remoting::{Encoding, Frame, Header, RequestWriter};
+use crate::remoting::{Encoding, Frame, FrameTooLong, Header, RequestWriter};
 
 /// Questions of one core that may wait for their answers. Each may hold an answer of a whole frame for a moment.
 const CALLS_MAX: usize = 1_024;
+
+/// Every client reads JSON, whatever it writes.
+const JSON: Encoding = Encoding::Json;
 
 /// A question, owned, as it crosses to the core of the connection.
 #[derive(Clone, Debug)]
@@ -108,29 +111,43 @@ impl Request<Core> for AskClient {
     type Reply = Result<ClientAnswer, NoAnswer>;
 
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
-        let connection = core.net.connections.get(self.connection).filter(|connection| connection.is_open());
-        let connection = connection.ok_or(NoAnswer::Gone)?;
-        let opaque = core.next_opaque();
-        let key = (self.connection, opaque);
-        let waiter = {
-            let mut calls = core.client_calls.0.borrow_mut();
-            if calls.len() >= CALLS_MAX {
-                return Err(NoAnswer::Full);
-            }
-            let (setter, waiter) = slot();
-            calls.insert(key, setter);
-            waiter
-        };
-        if !write(&connection, opaque, &self.call, false) {
-            core.client_calls.0.borrow_mut().remove(&key);
-            return Err(NoAnswer::TooLong);
+        let AskClient { connection, call, limit } = self;
+        ask_here(&core, connection, limit, |opaque, out| fill(&call, RequestWriter::new(out, JSON, opaque, call.code.number()))).await
+    }
+}
+
+/// Asks over a connection of this core. `write` puts the request, with the number that it must have, into the buffer, if it
+/// fits a frame.
+pub async fn ask_here(
+    core: &Rc<Core>,
+    number: ConnectionNumber,
+    limit: Duration,
+    write: impl FnOnce(i32, &mut Vec<u8>) -> Result<(), FrameTooLong>,
+) -> Result<ClientAnswer, NoAnswer> {
+    let connection = core.net.connections.get(number).filter(|connection| connection.is_open());
+    let connection = connection.ok_or(NoAnswer::Gone)?;
+    let opaque = core.next_opaque();
+    let key = (number, opaque);
+    let waiter = {
+        let mut calls = core.client_calls.0.borrow_mut();
+        if calls.len() >= CALLS_MAX {
+            return Err(NoAnswer::Full);
         }
-        match runtime::timeout(self.limit, waiter).await {
-            Some(answer) => answer.ok_or(NoAnswer::Gone),
-            None => {
-                core.client_calls.0.borrow_mut().remove(&key);
-                Err(NoAnswer::TimedOut)
-            }
+        let (setter, waiter) = slot();
+        calls.insert(key, setter);
+        waiter
+    };
+    let mut written = Ok(());
+    connection.reply(|out| written = write(opaque, out));
+    if written.is_err() {
+        core.client_calls.0.borrow_mut().remove(&key);
+        return Err(NoAnswer::TooLong);
+    }
+    match runtime::timeout(limit, waiter).await {
+        Some(answer) => answer.ok_or(NoAnswer::Gone),
+        None => {
+            core.client_calls.0.borrow_mut().remove(&key);
+            Err(NoAnswer::TimedOut)
         }
     }
 }
@@ -145,18 +162,17 @@ impl Request<Core> for TellClient {
 
     async fn serve(self, core: Rc<Core>) -> bool {
         let connection = core.net.connections.get(self.connection).filter(|connection| connection.is_open());
-        connection.is_some_and(|connection| write(&connection, core.next_opaque(), &self.call, true))
+        let Some(connection) = connection else { return false };
+        let mut written = Ok(());
+        connection.reply(|out| {
+            let writer = RequestWriter::new(out, JSON, core.next_opaque(), self.call.code.number()).oneway();
+            written = fill(&self.call, writer);
+        });
+        written.is_ok()
     }
 }
 
-/// False when it does not fit a frame.
-fn write(connection: &Connection, opaque: i32, call: &ClientCall, oneway: bool) -> bool {
-    let mut fits = true;
-    connection.reply(|out| {
-        let writer = RequestWriter::new(out, Encoding::Json, opaque, call.code.number());
-        let writer = if oneway { writer.oneway() } else { writer };
-        let writer = call.fields.iter().fold(writer, |writer, (name, value)| writer.field(name, value));
-        fits = writer.body(&call.body).finish().is_ok();
-    });
-    fits
+fn fill(call: &ClientCall, writer: RequestWriter<'_>) -> Result<(), FrameTooLong> {
+    let writer = call.fields.iter().fold(writer, |writer, (name, value)| writer.field(name, value));
+    writer.body(&call.body).finish()
 }

@@ -24,6 +24,7 @@ use super::counters::Counters;
 use super::crossing::Arrivals;
 use super::dispatch;
 use super::pop::{Polls, Routes};
+use super::producers::Producers;
 use super::rates::Rates;
 use super::registrar::Registrar;
 use super::response::Refusal;
@@ -80,6 +81,8 @@ pub struct Core {
     /// Pops of this core's connections that wait.
     pub polls: RefCell<Polls>,
     pub routes: RefCell<Routes>,
+    /// Of the connections of this core.
+    pub producers: RefCell<Producers>,
     /// At the home of settings: one change at a time.
     pub changes_turn: Turn,
     /// At the home of settings, where there are name servers.

@@ -14,7 +14,7 @@ use ringmq_shards::runtime::{self, Lane};
 use super::core::Core;
 use super::pop::{assign, look, settle, take};
 use super::response::{Refusal, Response};
-use super::{client, config, connections, group, group_offsets, lock, offset, pull, recall, relay, reset, retry, send, stats, topic, transaction, view, waiting};
+use super::{client, config, connections, group, group_offsets, lock, offset, pull, recall, relay, reply, reset, retry, send, stats, topic, transaction, view, waiting};
 use crate::net::connection::InFlight;
 use crate::net::owned_frame::OwnedFrame;
 use crate::net::{Connection, Flow};
@@ -95,6 +95,7 @@ pub fn handler(code: RequestCode) -> Option<Handler> {
         RequestCode::ConsumeMessageDirectly => Task(|call| Box::pin(relay::consume_directly(call))),
         RequestCode::ViewMessageById => Task(|call| Box::pin(view::by_id(call))),
 
+        RequestCode::SendReplyMessage | RequestCode::SendReplyMessageV2 => Task(|call| Box::pin(reply::reply(call))),
         RequestCode::ConsumerSendMsgBack => Task(|call| Box::pin(retry::send_back(call))),
 
         RequestCode::UpdateAndCreateTopic => Task(|call| Box::pin(topic::put(call))),

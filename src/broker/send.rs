@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use ringmq_shards::record::NewMessage;
 use ringmq_shards::runtime::{self, Lane};
-use ringmq_shards::topic::{self, TopicName};
+use ringmq_shards::topic::{self, RETRY_PREFIX, TopicName};
 use ringmq_shards::transaction::HALF_TOPIC;
 
 use super::ack::{Ticket, UniqueKey};
@@ -81,8 +81,24 @@ fn serve(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header
 }
 
 fn check(core: &Rc<Core>, peer: SocketAddr, request: &SendMessage<'_>, sent: &Sent<'_>, body: &[u8]) -> Result<Checked, Refusal> {
+    let Place::Queue(queue_id) = place(core, peer, request)? else { return Ok(Checked::UnknownTopic) };
+    if request.topic.starts_with(RETRY_PREFIX) && !request.batch {
+        return Ok(Checked::Retry { queue_id });
+    }
+    check_message(core, request, sent, body)?;
+    Ok(Checked::Ready { queue_id })
+}
+
+/// Where a message goes.
+pub enum Place {
+    Queue(u32),
+    UnknownTopic,
+}
+
+/// What can be said without looking at the message itself.
+pub fn place(core: &Core, peer: SocketAddr, request: &SendMessage<'_>) -> Result<Place, Refusal> {
     core.accepts_messages()?;
-    let name = TopicName::parse(request.topic)?;
+    TopicName::parse(request.topic)?;
     if topic::send_is_forbidden(request.topic) {
         return Err(Refusal::new(
             ResponseCode::NoPermission,
@@ -90,7 +106,7 @@ fn check(core: &Rc<Core>, peer: SocketAddr, request: &SendMessage<'_>, sent: &Se
         ));
     }
     let shard = core.live.state.borrow();
-    let Some(config) = shard.topics.get(request.topic) else { return Ok(Checked::UnknownTopic) };
+    let Some(config) = shard.topics.get(request.topic) else { return Ok(Place::UnknownTopic) };
     if config.order && !core.permission().is_writable() {
         return Err(Refusal::new(
             ResponseCode::NoPermission,
@@ -98,22 +114,17 @@ fn check(core: &Rc<Core>, peer: SocketAddr, request: &SendMessage<'_>, sent: &Se
         ));
     }
     let queues = config.read_queue_nums.max(config.write_queue_nums);
-    let queue_id = match u32::try_from(request.queue_id) {
+    match u32::try_from(request.queue_id) {
         Ok(queue_id) if queue_id >= queues => {
             return Err(Refusal::new(
                 ResponseCode::InvalidParameter,
                 format!("request queueId[{queue_id}] is illegal, {config} Producer: {peer}"),
             ));
         }
-        Ok(queue_id) => queue_id,
+        Ok(queue_id) => Ok(Place::Queue(queue_id)),
         // The broker picks one.
-        Err(_) => (runtime::random() % u64::from(config.write_queue_nums.max(1))) as u32,
-    };
-    if name.is_retry() && !request.batch {
-        return Ok(Checked::Retry { queue_id });
+        Err(_) => Ok(Place::Queue((runtime::random() % u64::from(config.write_queue_nums.max(1))) as u32)),
     }
-    check_message(core, request, sent, body)?;
-    Ok(Checked::Ready { queue_id })
 }
 
 /// What of the message itself would make the store refuse it.
@@ -323,7 +334,8 @@ pub fn refuse(core: &Rc<Core>, connection: &Rc<Connection>, encoding: Encoding, 
     core.counters.refused(refusal.code);
     if !header.is_oneway() {
         // Java's producer reads these fields of every answer to a send, also of a refusal.
-        let refusal = refusal.with_field("MSG_REGION", core.identity.region.clone()).with_field("TRACE_ON", "true".into());
+        let trace_on = core.settings.borrow().trace_on.to_string();
+        let refusal = refusal.with_field("MSG_REGION", core.identity.region.clone()).with_field("TRACE_ON", trace_on);
         connection.reply(|out| write_refusal(encoding, header.opaque, &refusal, out));
     }
     Flow::Taken

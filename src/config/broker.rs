@@ -86,6 +86,7 @@ static ROWS: &[Property] = &[
     P::used("traceTopicEnable", Kind::Boolean, "false", "Creates the trace topic at start.").important(),
     P::used("msgTraceTopicName", Kind::Name, "RMQ_SYS_TRACE_TOPIC", "The name of the trace topic."),
     P::used("validateSystemTopicWhenUpdateTopic", Kind::Boolean, "true", "Refuses to change system topics.").live(),
+    P::used("storeReplyMessageEnable", Kind::Boolean, "true", "Keeps the answers of request-reply in the cluster's reply topic too; they are passed on either way.").live(),
     // Pulls and consumers.
     P::used("longPollingEnable", Kind::Boolean, "true", "Holds a pull that finds nothing until a message comes or the client's time is up; false: for shortPollingTimeMills.").live(),
     P::used("shortPollingTimeMills", ms(1, 60_000), "1000", "How long a pull is held when longPollingEnable=false.").live(),
@@ -161,7 +162,6 @@ static ROWS: &[Property] = &[
     // Requests and outlets that come later.
     P::later("defaultQueryMaxNum", count("messages", 1, 10_000), "32", ADMIN).live(),
     P::later("enableMixedMessageType", Kind::Boolean, "false", ADMIN),
-    P::later("storeReplyMessageEnable", Kind::Boolean, "true", "request-reply").live(),
     P::later("enableDetailStat", Kind::Boolean, "true", TRACE),
     P::later("metricsExporterType", Kind::Choice(&["DISABLE", "OTLP_GRPC", "PROM", "LOG"]), "DISABLE", METRICS),
     P::later("metricsPromExporterPort", count("", 1, 65_535), "5557", METRICS),

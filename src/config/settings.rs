@@ -86,6 +86,7 @@ pub struct Settings {
     pub trace_topic: bool,
     pub trace_topic_name: String,
     pub protect_system_topics: bool,
+    pub store_replies: bool,
 
     pub long_polling: bool,
     pub short_polling_ms: i64,
@@ -185,6 +186,7 @@ impl Settings {
             trace_topic: v.flag("traceTopicEnable"),
             trace_topic_name: v.text("msgTraceTopicName"),
             protect_system_topics: v.flag("validateSystemTopicWhenUpdateTopic"),
+            store_replies: v.flag("storeReplyMessageEnable"),
 
             long_polling: v.flag("longPollingEnable"),
             short_polling_ms: millis("shortPollingTimeMills"),

@@ -206,6 +206,7 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
         locks: RefCell::new(QueueLocks::new(LOCKS_MAX)),
         polls: RefCell::default(),
         routes: RefCell::default(),
+        producers: RefCell::default(),
         changes_turn: Default::default(),
         registrar: RefCell::default(),
     });

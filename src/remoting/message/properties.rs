@@ -34,9 +34,11 @@ pub mod name {
     pub const ORIGIN_MESSAGE_ID: &str = "ORIGIN_MESSAGE_ID";
     pub const PGROUP: &str = "PGROUP";
     pub const POP_CK: &str = "POP_CK";
+    pub const PUSH_REPLY_TIME: &str = "PUSH_REPLY_TIME";
     pub const REAL_QID: &str = "REAL_QID";
     pub const REAL_TOPIC: &str = "REAL_TOPIC";
     pub const RECONSUME_TIME: &str = "RECONSUME_TIME";
+    pub const REPLY_TO_CLIENT: &str = "REPLY_TO_CLIENT";
     pub const RETRY_TOPIC: &str = "RETRY_TOPIC";
     pub const SHARDING_KEY: &str = "__SHARDINGKEY";
     pub const TAGS: &str = "TAGS";

@@ -29,6 +29,7 @@ pub mod pull;
 pub mod queue;
 pub mod register;
 pub mod relay;
+pub mod reply;
 pub mod reset;
 pub mod retry;
 pub mod route;

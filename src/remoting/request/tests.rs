@@ -54,7 +54,6 @@ fn names_of_fields_are_javas() {
         ("GetMinOffsetRequestHeader", offset::GetMinOffset::FIELDS),
         ("GetEarliestMsgStoretimeRequestHeader", offset::GetMinOffset::FIELDS),
         ("GetEarliestMsgStoretimeResponseHeader", offset::TimestampResponse::FIELDS),
-        ("ConsumerSendMsgBackRequestHeader", retry::SendMessageBack::FIELDS),
         ("ViewMessageRequestHeader", view::ViewMessage::FIELDS),
         ("UnregisterClientRequestHeader", client::UnregisterClient::FIELDS),
         ("GetConsumerListByGroupRequestHeader", client::GetConsumerListByGroup::FIELDS),
