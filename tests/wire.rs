@@ -35,6 +35,7 @@ fn speak(arguments: &[&str]) {
     sends(&mut client);
     sends_refused(&mut client);
     send_batch(&mut client);
+    batches_refused(&mut client);
     pulls(&mut client);
     long_polls(&mut client, node.broker_port);
     transactions(&mut client);
@@ -116,6 +117,25 @@ fn send_batch(client: &mut Client) {
         assert_eq!(answer.fields["msgId"].split(',').count(), 3, "{answer:?}");
         assert!(!answer.fields.contains_key("transactionId"), "{answer:?}");
     }
+}
+
+/// The messages of a batch go to one queue together and at once, or not at all.
+fn batches_refused(client: &mut Client) {
+    let refused = |client: &mut Client, topic: &str, field: &str, value: &str, remark: &str| {
+        let mut request = send_v2(Encoding::Binary, 81, topic, 1, &batch_of(&[b"one", b"two"]));
+        request.code = 320;
+        request.fields.retain(|(name, _)| name != "m" && name != field);
+        let answer = client.call(&request.field("m", true).field(field, value));
+        assert_eq!(answer.code, 13, "{field}={value}: {answer:?}");
+        assert!(answer.remark.starts_with(remark), "{answer:?}");
+    };
+    let illegal = "the message is illegal, maybe msg body or properties length";
+    for prepared_or_committed in ["4", "8", "12"] {
+        refused(client, TOPIC, "f", prepared_or_committed, illegal);
+    }
+    refused(client, TOPIC, "i", "DELAY\u{1}3\u{2}", illegal);
+    refused(client, TOPIC, "i", "TIMER_DELAY_SEC\u{1}3\u{2}", illegal);
+    refused(client, "%RETRY%readers", "i", "", "batch request does not support retry group %RETRY%readers");
 }
 
 /// Queue offset and body of each record in a pull's answer (broker-semantics: total size, magic, …).

@@ -170,7 +170,6 @@ pub async fn check_config(call: Call) -> Result<Response, Refusal> {
 /// Whatever this connection has joined, it leaves.
 pub fn connection_closed(core: &Rc<Core>, connection: &Rc<Connection>) {
     core.producers.borrow_mut().gone(connection.number);
-    core.calls.connection_closed(connection.number);
     let joined = connection.joined.borrow().clone();
     if joined.is_empty() {
         return;

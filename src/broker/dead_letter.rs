@@ -3,11 +3,12 @@
 //! Before: `broker::retry` (sent back once too often), `broker::retry_send` (a retry that a client sends itself);
 //! after: `broker::put`.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use ringmq_shards::record::property;
 use ringmq_shards::shard::Appended;
-use ringmq_shards::topic::DLQ_PREFIX;
+use ringmq_shards::topic::{DLQ_PREFIX, RETRY_PREFIX};
 
 use super::changes::Wanted;
 use super::core::Core;
@@ -29,7 +30,7 @@ pub async fn topic(core: &Rc<Core>, group: &str) -> Result<String, Refusal> {
 
 /// Stores it as a dead letter of the group; its topic is the one that `topic` has given.
 pub async fn store(core: &Rc<Core>, group: &str, message: OwnedMessage) -> Result<Appended, Refusal> {
-    let from = origin(&message);
+    let from = origin(group, &message);
     let (dead_letters, reconsume_times) = (message.topic.clone(), message.reconsume_times);
     let stored = core.store(message).await?;
     core.counters.dead_letter(group, &from);
@@ -44,8 +45,8 @@ pub async fn store(core: &Rc<Core>, group: &str, message: OwnedMessage) -> Resul
     Ok(stored)
 }
 
-/// The topic that the group reads it from: a message that was tried again says so, one that never was is still in it.
-fn origin(message: &OwnedMessage) -> String {
-    let topic = property(&message.properties, name::RETRY_TOPIC).unwrap_or(message.topic.as_bytes());
-    String::from_utf8_lossy(topic).into_owned()
+/// The topic that the consumer subscribed to. A client that does not say it has sent to the retry topic.
+fn origin(group: &str, message: &OwnedMessage) -> String {
+    let topic = property(&message.properties, name::RETRY_TOPIC).map(String::from_utf8_lossy);
+    topic.map_or_else(|| format!("{RETRY_PREFIX}{group}"), Cow::into_owned)
 }
