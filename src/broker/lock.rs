@@ -1,7 +1,9 @@
 //! LOCK_BATCH_MQ (41) and UNLOCK_BATCH_MQ (42): which client of an ordered group may consume which queue.
 //!
-//! Leases are kept in memory by the core of the group. The end of a connection releases none: a client that has lost it may
-//! still be consuming under its lease, and only the lease's end (60 s, or an unlock) keeps the order.
+//! Leases are kept in memory by the core of the group, and belong to a client's name, not to its connection. The end of a
+//! connection releases none, nor does UNREGISTER_CLIENT, as in the original: a client that has lost its connection may still
+//! be consuming under its lease, and only the lease's end (60 s, or an unlock) keeps the order. A client that leaves in
+//! good order unlocks first, so a hand-over does not wait; after a crash it takes the 60 s.
 //!
 //! Before: `broker::dispatch`; after: `shards::group::locks`.
 
