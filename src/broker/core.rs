@@ -31,6 +31,7 @@ use super::response::Refusal;
 use crate::config::Settings;
 use crate::local::Turn;
 use crate::net::connection::Shared;
+use crate::net::log_limit::LogLimit;
 use crate::net::{Connection, Flow, Service};
 use crate::remoting::code::ResponseCode;
 use crate::remoting::message::id::UniqueKeys;
@@ -83,6 +84,8 @@ pub struct Core {
     pub routes: RefCell<Routes>,
     /// Of the connections of this core.
     pub producers: RefCell<Producers>,
+    /// Groups whose members do not agree are named as often as this allows.
+    pub clashes: LogLimit,
     /// At the home of settings: one change at a time.
     pub changes_turn: Turn,
     /// At the home of settings, where there are name servers.

@@ -16,6 +16,8 @@ pub struct Counters {
     pub pulls_found: Cell<u64>,
     pub pulls_missed: Cell<u64>,
     pub failed: Cell<u64>,
+    /// How often a consumer was found to subscribe otherwise than another one of its group.
+    pub subscription_clashes: Cell<u64>,
     refused: RefCell<BTreeMap<i32, u64>>,
     /// By group and topic.
     dead_letters: RefCell<BTreeMap<(String, String), u64>>,
@@ -44,6 +46,10 @@ impl Counters {
         pulls.set(pulls.get() + 1);
         self.messages_out.set(self.messages_out.get() + u64::from(messages));
         self.bytes_out.set(self.bytes_out.get() + bytes as u64);
+    }
+
+    pub fn subscriptions_clashed(&self) {
+        self.subscription_clashes.set(self.subscription_clashes.get() + 1);
     }
 
     pub fn refused(&self, code: ResponseCode) {

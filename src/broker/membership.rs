@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use ringmq_shards::group::{Change, Client, ConnectionId, ConsumerHeartbeat, Departed, RegistryFull, ViewChange};
+use ringmq_shards::group::{Change, Clash, Client, ConnectionId, ConsumerHeartbeat, Departed, RegistryFull, ViewChange};
 use ringmq_shards::runtime::{self, mesh::Request};
 use ringmq_shards::types::ShardId;
 
@@ -85,6 +85,9 @@ impl Join {
             };
             match members.register_consumer(heartbeat, notifies(core, &consumer.group), now) {
                 Ok(change) => {
+                    if let Some(clash) = &change.clash {
+                        report(core, &consumer.group, sender.client_id.as_str(), clash);
+                    }
                     // A group that is new here lacks its subscriptions if this heartbeat left them out.
                     sub_change |= if is_new { without_sub } else { change.fingerprint };
                     changes.push(Departed { group: consumer.group, change });
@@ -93,6 +96,23 @@ impl Join {
             }
         }
         (changes, Ok(sub_change))
+    }
+}
+
+/// Members of one group do not subscribe to the same.
+fn report(core: &Core, group: &str, client: &str, clash: &Clash) {
+    core.counters.subscriptions_clashed();
+    if let Some(left_out) = core.clashes.pass() {
+        let Clash { topic, other_client } = clash;
+        tracing::warn!(
+            group,
+            topic,
+            client,
+            other_client,
+            left_out,
+            "two consumers of one group subscribe to different things, so messages may be left lying: give both the same \
+             topics and expressions, or each a group of its own"
+        );
     }
 }
 

@@ -207,6 +207,7 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
         polls: RefCell::default(),
         routes: RefCell::default(),
         producers: RefCell::default(),
+        clashes: Default::default(),
         changes_turn: Default::default(),
         registrar: RefCell::default(),
     });

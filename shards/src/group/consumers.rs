@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::clash::{Clash, first_difference, subscribed};
 use super::member::{Client, ConnectionId, ConsumeFromWhere, ConsumeType, Member, MessageModel};
 use super::view::{GroupView, ViewChange};
 use crate::filter::SubscriptionData;
@@ -37,6 +38,8 @@ pub struct Change {
     pub notify: Vec<ConnectionId>,
     /// What the other cores must hear.
     pub view: Option<ViewChange>,
+    /// The client has just said subscriptions that are not those of another member.
+    pub clash: Option<Clash>,
 }
 
 /// What a heartbeat says about the group.
@@ -48,12 +51,13 @@ pub(super) struct Manner {
 }
 
 /// Which parts of a group a heartbeat changed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Touched {
     pub members: bool,
     pub topics: bool,
     pub view: bool,
     pub fingerprint: bool,
+    pub clash: Option<Clash>,
 }
 
 impl ConsumerGroup {
@@ -136,9 +140,25 @@ impl ConsumerGroup {
             }
         }
         if let Some(subscriptions) = subscriptions {
+            touched.clash = self.clash(client, &subscriptions);
             self.subscribe(subscriptions, &mut touched);
         }
         touched
+    }
+
+    /// Whether the client now subscribes otherwise than another one. Said once for each set that a client comes with; of two
+    /// connections of one client the older may still have the older set.
+    fn clash(&mut self, client: &Client<'_>, subscriptions: &[SubscriptionData]) -> Option<Clash> {
+        let set = Some(subscribed(subscriptions));
+        let member = self.members.get_mut(&client.connection).expect("it was registered before");
+        if member.subscribed == set {
+            return None;
+        }
+        member.subscribed = set;
+        let mut others = self.members.values().filter(|other| other.client_id != client.client_id);
+        let other = others.find(|other| other.subscribed.is_some() && other.subscribed != set)?;
+        let topic = first_difference(&self.subscriptions, subscriptions)?;
+        Some(Clash { topic: topic.to_owned(), other_client: other.client_id.clone() })
     }
 
     /// Topics that are not in the new set are dropped; of topics in both the newer subscription stays.

@@ -32,6 +32,8 @@ pub struct Member {
     pub language: u8,
     pub version: i32,
     pub last_heartbeat: Millis,
+    /// A hash of what it last subscribed to; `None`: it has not said yet.
+    pub(super) subscribed: Option<u64>,
 }
 
 impl Member {
@@ -42,6 +44,7 @@ impl Member {
             language: client.language,
             version: client.version,
             last_heartbeat: now,
+            subscribed: None,
         }
     }
 }

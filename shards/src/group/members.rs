@@ -140,6 +140,7 @@ impl Members {
             fingerprint: touched.fingerprint,
             notify: if told { found.to_notify() } else { Vec::new() },
             view,
+            clash: touched.clash,
         })
     }
 

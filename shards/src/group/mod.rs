@@ -13,6 +13,7 @@
 //! 30 s. Settings are logged.
 
 mod change;
+mod clash;
 mod config;
 mod consumers;
 mod locks;
@@ -24,6 +25,7 @@ mod tests;
 mod view;
 
 pub use change::GroupChange;
+pub use clash::Clash;
 pub use config::SubscriptionGroupConfig;
 pub use consumers::{Change, ConsumerGroup};
 pub use locks::{LocksFull, QueueLocks, QueueName};

@@ -205,3 +205,33 @@ fn views_follow_the_group_on_other_cores() {
     }
     assert_eq!(views.get("g").unwrap().subscriptions_len(), 1);
 }
+
+#[test]
+fn members_that_subscribe_otherwise_are_named_once() {
+    let mut group = members();
+    let mut beat = |client_id, number, topics| {
+        let change = group.register_consumer(heartbeat(client_id, number, topics), true, Millis(0)).unwrap();
+        change.clash.map(|clash| format!("{} with {}", clash.topic, clash.other_client))
+    };
+    for (client_id, number, topics, expected) in [
+        ("A", 1, "T*1 U*1", None),
+        ("B", 2, "U*1 T*1", None),
+        // Another expression, another set, one topic more, one less.
+        ("B", 2, "T*2 U*1", Some("T with A")),
+        ("B", 2, "T*2 U*1", None),
+        ("A", 1, "T*1 U*1", None),
+        ("C", 3, "T*2 U*1 V*1", Some("V with B")),
+        ("D", 4, "U*1", Some("T with B")),
+        // What the group has now is what this one says too, so nothing new is known of anybody.
+        ("E", 5, "U*1", None),
+        // A client is not at odds with itself over another connection.
+        ("E", 6, "U*1", None),
+    ] {
+        assert_eq!(beat(client_id, number, topics).as_deref(), expected, "{client_id} {number} {topics}");
+    }
+    let mut alone = members();
+    for topics in ["T*1", "T*2", "U*1"] {
+        let change = alone.register_consumer(heartbeat("A", 1, topics), true, Millis(0)).unwrap();
+        assert_eq!(change.clash, None, "nobody else is there");
+    }
+}
