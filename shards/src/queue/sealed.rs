@@ -129,7 +129,8 @@ impl Sealed {
     pub fn run(&mut self, segment: LogPosition, born: LogPosition) -> Result<Option<DirectoryRun>, Miss> {
         let header = self.header(segment)?;
         let (area, key) = (header.directory_area(), mix(born.0));
-        let Some(page) = self.page_of(segment, area, RUN_BYTES, key, |first| first <= key, DirectoryRun::key)? else {
+        let Some(page) = self.page_of(segment, area, RUN_BYTES, key, |run| DirectoryRun::key(run) <= key, DirectoryRun::key)?
+        else {
             return Ok(None);
         };
         let count = items_in(header.runs, RUNS_PER_PAGE, page - area.page);
@@ -176,7 +177,7 @@ impl Sealed {
         area: Area,
         item_bytes: usize,
         wanted: u64,
-        reaches: impl Fn(u64) -> bool,
+        reaches: impl Fn(&[u8]) -> bool,
         key: impl Fn(&[u8]) -> u64,
     ) -> Result<Option<u32>, Miss> {
         // Pages below `low` reach; those from `high` do not.
@@ -187,8 +188,9 @@ impl Sealed {
             tries += 1;
             guess = if tries <= GUESSES_MAX { guess.clamp(low, high - 1) } else { low.midpoint(high) };
             let payload = self.page(segment, area.page + guess, 0)?;
-            let first = key(&payload[..item_bytes]);
-            if reaches(first) {
+            let item = &payload[..item_bytes];
+            let first = key(item);
+            if reaches(item) {
                 low = guess + 1;
                 guess = guess.saturating_add(1.max(scale(wanted.saturating_sub(first), area.pages)));
             } else {

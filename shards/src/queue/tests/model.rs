@@ -3,7 +3,7 @@
 use super::world::{ModelQueue, Stored, World};
 use crate::filter::TagFilter;
 use crate::queue::*;
-use crate::types::{LogPosition, QueueOffset};
+use crate::types::{LogPosition, Millis, QueueOffset};
 
 const TOPICS: [&str; 4] = ["orders", "%RETRY%g", "a-topic-with-a-rather-long-name", "t"];
 
@@ -270,4 +270,61 @@ fn compare_plan(world: &mut World, slot: QueueSlot, queue: &ModelQueue, from: i6
         assert!(reads.is_empty());
         assert!(from < min.0 || from >= max.0, "{status:?}");
     }
+}
+
+/// Every message has the key: more pages of keys than are kept in memory at once.
+#[test]
+fn a_key_that_every_message_has_is_found_step_by_step() {
+    let mut world = World::new(6);
+    world.create("orders");
+    let mut expected = Vec::new();
+    for n in 0..40_000u64 {
+        world.now += 1;
+        expected.push(world.position);
+        world.append("orders", (n % 3) as u32, 0, vec![n, 7_000_000]);
+    }
+    expected.reverse();
+    world.rotate_durably();
+    let mut search = KeySearch::new(7_000_000, Millis(0), Millis(i64::MAX));
+    let mut found = Vec::new();
+    world.append("orders", 0, 1, vec![]);
+    world.seal();
+    loop {
+        let before = found.len();
+        match world.queues.find_key(&mut search, &mut found) {
+            KeyStep::Need(read) => world.load(read),
+            KeyStep::More => assert!(found.len() - before <= 255, "a step has a bound"),
+            KeyStep::Done => break,
+        }
+    }
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_search_by_key_goes_on_where_it_was_when_its_segment_is_sealed() {
+    let mut world = World::new(7);
+    world.create("orders");
+    let mut expected = Vec::new();
+    for n in 0..200_000u64 {
+        expected.push(world.position);
+        world.append("orders", 0, 0, vec![n, 7_000_000]);
+    }
+    expected.reverse();
+    world.sync(world.position);
+    let mut search = KeySearch::new(7_000_000, Millis(0), Millis(i64::MAX));
+    let mut found = Vec::new();
+    assert_eq!(world.queues.find_key(&mut search, &mut found), KeyStep::More);
+    assert!(found.len() < expected.len(), "there is more in memory than one step looks at");
+    world.rotate_durably();
+    world.append("orders", 0, 1, vec![]);
+    world.seal();
+    loop {
+        match world.queues.find_key(&mut search, &mut found) {
+            KeyStep::Need(read) => world.load(read),
+            KeyStep::More => {}
+            KeyStep::Done => break,
+        }
+    }
+    found.dedup();
+    assert_eq!(found, expected);
 }
