@@ -367,6 +367,11 @@ impl Shard {
         acknowledged
     }
 
+    /// The store time of what was appended last.
+    pub fn stored_until(&self) -> Millis {
+        self.store_time
+    }
+
     fn segment_of(&self, position: LogPosition) -> LogPosition {
         LogPosition(position.0 / self.segment_bytes * self.segment_bytes)
     }

@@ -14,7 +14,7 @@ use ringmq_shards::runtime::{self, Lane};
 use super::core::Core;
 use super::pop::{assign, look, settle, take};
 use super::response::{Refusal, Response};
-use super::{client, config, connections, group, group_offsets, lock, offset, pull, recall, relay, reply, reset, retry, send, stats, topic, transaction, view, waiting};
+use super::{client, config, connections, group, group_offsets, lock, offset, pull, query, recall, relay, reply, reset, retry, send, stats, topic, transaction, view, waiting};
 use crate::net::connection::InFlight;
 use crate::net::owned_frame::OwnedFrame;
 use crate::net::{Connection, Flow};
@@ -93,6 +93,7 @@ pub fn handler(code: RequestCode) -> Option<Handler> {
         RequestCode::InvokeBrokerToGetConsumerStatus => Task(|call| Box::pin(relay::consumer_status(call))),
         RequestCode::GetConsumerRunningInfo => Task(|call| Box::pin(relay::running_info(call))),
         RequestCode::ConsumeMessageDirectly => Task(|call| Box::pin(relay::consume_directly(call))),
+        RequestCode::QueryMessage => Task(|call| Box::pin(query::by_key(call))),
         RequestCode::ViewMessageById => Task(|call| Box::pin(view::by_id(call))),
 
         RequestCode::SendReplyMessage | RequestCode::SendReplyMessageV2 => Task(|call| Box::pin(reply::reply(call))),

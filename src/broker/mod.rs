@@ -26,6 +26,7 @@ pub mod producers;
 pub mod properties;
 pub mod pull;
 pub mod put;
+pub mod query;
 pub mod rates;
 pub mod recall;
 pub mod registrar;

@@ -95,6 +95,7 @@ static ROWS: &[Property] = &[
     P::used("litePullMessageEnable", Kind::Boolean, "true", "Serves LITE_PULL_MESSAGE (361).").live(),
     P::used("pullBatchMaxMessageCount", count("messages", 1, 1_024), "160", "The most messages one pull returns, whatever it asks for.").live(),
     P::used("maxTransferBytesOnMessageInMemory", Kind::Bytes { min: 4_096, max: 8 << 20 }, "256KiB", "The most bytes one pull returns (one message is always returned).").live(),
+    P::used("defaultQueryMaxNum", count("messages", 1, 64), "32", "The most messages that a query by unique key returns.").live(),
     P::used("notifyConsumerIdsChangedEnable", Kind::Boolean, "true", "Tells a group's members at once when one joins or leaves.").live(),
     P::used("useServerSideResetOffset", Kind::Boolean, "true", "true: resetOffsetByTime and its like set the offsets in the broker, also of groups that are offline. false: the broker tells the group's members, which must be online (as 4.9 does).").live(),
     // Registration and administration.
@@ -160,7 +161,6 @@ static ROWS: &[Property] = &[
     P::later("enableMultiDispatch", Kind::Boolean, "false", "light message queues").must("false", "light message queues are not served yet"),
     P::later("enableCompaction", Kind::Boolean, "true", "compacted topics"),
     // Requests and outlets that come later.
-    P::later("defaultQueryMaxNum", count("messages", 1, 10_000), "32", ADMIN).live(),
     P::later("enableMixedMessageType", Kind::Boolean, "false", ADMIN),
     P::later("enableDetailStat", Kind::Boolean, "true", TRACE),
     P::later("metricsExporterType", Kind::Choice(&["DISABLE", "OTLP_GRPC", "PROM", "LOG"]), "DISABLE", METRICS),

@@ -34,6 +34,7 @@ mod pace;
 mod panic;
 mod pending;
 pub mod pop;
+pub mod query;
 pub mod reader;
 pub mod recover;
 mod resets;

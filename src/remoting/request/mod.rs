@@ -26,6 +26,7 @@ pub mod namesrv;
 pub mod offset;
 pub mod pop;
 pub mod pull;
+pub mod query;
 pub mod queue;
 pub mod register;
 pub mod relay;
