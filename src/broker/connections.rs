@@ -1,7 +1,9 @@
-//! GET_CONSUMER_CONNECTION_LIST (203) and GET_PRODUCER_CONNECTION_LIST (204): who is in a group, for administration.
+//! GET_CONSUMER_CONNECTION_LIST (203), GET_PRODUCER_CONNECTION_LIST (204) and GET_ALL_PRODUCER_INFO (328): who is in a
+//! group, for administration.
 //!
 //! Before: `broker::dispatch`; after: `shards::group::members` on the group's core.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use ringmq_shards::filter::SubscriptionData;
@@ -10,11 +12,13 @@ use ringmq_shards::runtime::mesh::Request;
 
 use super::core::Core;
 use super::dispatch::Call;
+use super::everywhere::ask_all;
 use super::response::{Refusal, Response};
 use crate::remoting::Language;
 use crate::remoting::code::ResponseCode;
 use crate::remoting::json::{Dialect, Writer};
 use crate::remoting::request::client::GetConsumerListByGroup;
+use crate::remoting::request::stats::write_producers;
 use crate::remoting::request::{BadRequest, subscription};
 
 pub async fn consumers(call: Call) -> Result<Response, Refusal> {
@@ -56,6 +60,17 @@ pub async fn producers(call: Call) -> Result<Response, Refusal> {
         json.key("connectionSet");
         write_connections(&members, json);
     });
+    Ok(Response::success().with_body(body))
+}
+
+pub async fn all_producers(call: Call) -> Result<Response, Refusal> {
+    let mut groups: BTreeMap<String, Vec<Member>> = BTreeMap::new();
+    for (group, member) in ask_all(&call.core, AllProducers).await.into_iter().flatten() {
+        groups.entry(group).or_default().push(member);
+    }
+    let groups: Vec<_> = groups.into_iter().collect();
+    let mut body = Vec::new();
+    write_producers(&groups, &mut body);
     Ok(Response::success().with_body(body))
 }
 
@@ -110,5 +125,16 @@ impl Request<Core> for Producers {
 
     async fn serve(self, core: Rc<Core>) -> Vec<Member> {
         core.members.borrow().producers_of(&self.group).map(|(_, member)| member.clone()).collect()
+    }
+}
+
+#[derive(Clone)]
+struct AllProducers;
+
+impl Request<Core> for AllProducers {
+    type Reply = Vec<(String, Member)>;
+
+    async fn serve(self, core: Rc<Core>) -> Self::Reply {
+        core.members.borrow().producers().map(|(group, _, member)| (group.to_owned(), member.clone())).collect()
     }
 }

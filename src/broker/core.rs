@@ -28,6 +28,7 @@ use super::producers::Producers;
 use super::rates::Rates;
 use super::registrar::Registrar;
 use super::response::Refusal;
+use super::traffic::Traffic;
 use crate::config::Settings;
 use crate::local::Turn;
 use crate::net::connection::Shared;
@@ -60,6 +61,7 @@ pub struct Core {
     pub settings_version: Cell<DataVersion>,
     pub counters: Counters,
     pub rates: RefCell<Rates>,
+    pub traffic: Traffic,
     pub acks: Acks,
     pub arrivals: Arrivals,
     /// Where a message's properties are put together; one message at a time.

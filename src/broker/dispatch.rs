@@ -14,7 +14,7 @@ use ringmq_shards::runtime::{self, Lane};
 use super::core::Core;
 use super::pop::{assign, look, settle, take};
 use super::response::{Refusal, Response};
-use super::{client, config, connections, group, group_offsets, lock, offset, pull, query, recall, relay, reply, reset, retry, send, stats, topic, transaction, view, waiting};
+use super::{clean, client, client, config, connections, consume_queue, group, group_offsets, lock, offset, progress, pull, query, readers, recall, relay, reply, reset, retry, send, stats, topic, transaction, view, view, view_stats, waiting};
 use crate::net::connection::InFlight;
 use crate::net::owned_frame::OwnedFrame;
 use crate::net::{Connection, Flow};
@@ -78,6 +78,7 @@ pub fn handler(code: RequestCode) -> Option<Handler> {
         RequestCode::GetConsumerListByGroup => Task(|call| Box::pin(client::consumer_list(call))),
         RequestCode::GetConsumerConnectionList => Task(|call| Box::pin(connections::consumers(call))),
         RequestCode::GetProducerConnectionList => Task(|call| Box::pin(connections::producers(call))),
+        RequestCode::GetAllProducerInfo => Task(|call| Box::pin(connections::all_producers(call))),
         RequestCode::CheckClientConfig => Task(|call| Box::pin(client::check_config(call))),
 
         RequestCode::QueryConsumerOffset => Task(|call| Box::pin(offset::query(call))),
@@ -112,6 +113,18 @@ pub fn handler(code: RequestCode) -> Option<Handler> {
         RequestCode::GetAllSubscriptiongroupConfig => Task(|call| Box::pin(group::all(call))),
         RequestCode::GetSubscriptiongroupConfig => Task(|call| Box::pin(group::get(call))),
         RequestCode::DeleteSubscriptiongroup => Task(|call| Box::pin(group::delete(call))),
+
+        RequestCode::GetConsumeStats => Task(|call| Box::pin(progress::of_group(call))),
+        RequestCode::GetBrokerConsumeStats => Task(|call| Box::pin(progress::of_broker(call))),
+        RequestCode::QueryConsumeTimeSpan => Task(|call| Box::pin(progress::time_span(call))),
+        RequestCode::QueryTopicConsumeByWho => Task(|call| Box::pin(readers::groups(call))),
+        RequestCode::QueryTopicsByConsumer => Task(|call| Box::pin(readers::topics(call))),
+        RequestCode::QuerySubscriptionByConsumer => Task(|call| Box::pin(readers::subscription(call))),
+        RequestCode::QueryConsumeQueue => Task(|call| Box::pin(consume_queue::show(call))),
+        RequestCode::ViewBrokerStatsData => Task(|call| Box::pin(view_stats::view(call))),
+
+        RequestCode::CleanExpiredConsumequeue | RequestCode::CleanUnusedTopic => Task(|call| Box::pin(clean::nothing_left(call))),
+        RequestCode::DeleteExpiredCommitlog => Task(|call| Box::pin(clean::expired_segments(call))),
 
         RequestCode::LockBatchMq => Task(|call| Box::pin(lock::lock(call))),
         RequestCode::UnlockBatchMq => Task(|call| Box::pin(lock::unlock(call))),

@@ -161,10 +161,15 @@ impl Request<Core> for PullFrom {
         }
         // Behind the commit, which tells of messages from before the reset.
         let reset = core.live.pull_reset(topic, group, self.request.queue_id, self.client).await?;
-        match reset {
-            None => core.live.pull(&self.request).await.map_err(Refusal::from),
-            Some(offset) => Ok(reset_to(&core, &self.request, offset)),
+        if let Some(offset) = reset {
+            return Ok(reset_to(&core, &self.request, offset));
         }
+        let pulled = core.live.pull(&self.request).await?;
+        if pulled.messages > 0 {
+            let (request, bytes) = (&self.request, pulled.body.len());
+            core.traffic.pulled(&request.topic, &self.group, request.queue_id, pulled.messages, bytes, pulled.next_offset);
+        }
+        Ok(pulled)
     }
 }
 

@@ -17,6 +17,7 @@ use super::dispatch::Call;
 use super::everywhere::{ask_all, ask_each};
 use super::rates::{SAMPLE_INTERVAL, Totals, WINDOWS};
 use super::response::{Refusal, Response};
+use super::view_stats;
 use super::waiting::Waiting;
 use crate::remoting::code::ResponseCode;
 use crate::remoting::request::broker::write_kv_table;
@@ -55,11 +56,11 @@ pub async fn topic(call: Call) -> Result<Response, Refusal> {
     if parts.len() < answering {
         return Err(Refusal::stopping());
     }
-    let mut stats = parts.concat();
+    let put_tps = parts.iter().map(|(_, rate)| rate).sum();
+    let mut stats: Vec<_> = parts.into_iter().flat_map(|(stats, _)| stats).collect();
     stats.sort_unstable_by_key(|(queue_id, _)| *queue_id);
     let mut body = Vec::new();
-    // Messages are counted for each core, not for each topic: its rate is not known.
-    write_stats(&topic, &core.identity.name, stats, 0.0, &mut body);
+    write_stats(&topic, &core.identity.name, stats, put_tps, &mut body);
     Ok(Response::success().with_body(body))
 }
 
@@ -70,7 +71,8 @@ struct OfQueues {
 }
 
 impl Request<Core> for OfQueues {
-    type Reply = Vec<(i32, QueueStats)>;
+    /// With the messages a second that they have got lately.
+    type Reply = (Vec<(i32, QueueStats)>, f64);
 
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
         let shard = core.live.state.borrow();
@@ -83,7 +85,7 @@ impl Request<Core> for OfQueues {
             });
             (*queue_id as i32, stats.unwrap_or_default())
         };
-        self.queue_ids.iter().map(stats).collect()
+        (self.queue_ids.iter().map(stats).collect(), view_stats::put_rate(&core, &self.topic))
     }
 }
 

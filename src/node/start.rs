@@ -142,6 +142,7 @@ async fn start(
     crate::broker::check_back::start(&core);
     crate::broker::pop::start(&core);
     crate::broker::stats::start(&core);
+    crate::broker::traffic::start(&core);
     let settings = core.clone();
     core.live.retain(move || retention(&settings.settings.borrow()));
     let (_, address) = broker_of(options, id);
@@ -198,6 +199,7 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
         settings_version: Cell::new(DataVersion::first(runtime::now())),
         rates: RefCell::default(),
         client_calls: Default::default(),
+        traffic: Default::default(),
         opaques: Cell::new(0),
         check_turn: Cell::new(0),
         stopping: Cell::new(false),

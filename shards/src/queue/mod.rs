@@ -13,6 +13,7 @@
 //! - `sealed`, `pages`: reading such files by pages; `rebuild`: making a lost one again;
 //! - `lookup`, `time`, `keys`: entries by offset, offsets by time, records by key;
 //! - `retention`: a segment leaves; `replay`, `state`: from the log and the snapshot back into memory;
+//! - `puts`: how much each queue has taken since the start;
 //! - `plan`: what a pull must read; `waiters`: pulls that wait; `tail_cache`: blocks that were just written;
 //!   `extents`, `streams`: what was read from the log lately, and by whom.
 //!
@@ -28,6 +29,7 @@ mod lookup;
 mod merge;
 mod pages;
 mod plan;
+mod puts;
 mod queues;
 mod rebuild;
 mod replay;
@@ -49,6 +51,7 @@ pub use keys::{KeySearch, KeyStep};
 pub use layout::{BadIndex, INDEX_VERSION, IndexHeader, PAGE_BYTES, verify_index};
 pub use lookup::Lookup;
 pub use plan::{Plan, PlannedRead, Pull, PullLimits, PullStatus, plan};
+pub use puts::Puts;
 pub use queues::{QueueLimits, QueueSlot, Queues, Visible};
 pub use rebuild::Rebuild;
 pub use replay::{ReplayGap, Replayed};

@@ -16,6 +16,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use super::chain::Chain;
 use super::entry::{IndexEntry, Packed};
 use super::layout::mix;
+use super::puts::Puts;
 use super::seal::Sealing;
 use super::sealed::Sealed;
 use super::segment_index::{Run, SegmentIndex, Spare};
@@ -46,6 +47,8 @@ pub struct Queues {
     pub(super) queues: Vec<Option<Queue>>,
     /// Of each place in `queues`: how many queues it has had.
     generations: Vec<u32>,
+    /// Of each place in `queues`.
+    pub(super) puts: Vec<Puts>,
     free: Vec<u32>,
     by_name: HashTable<u32>,
     /// Found by where their record 0 is; only queues that have had one.
@@ -139,6 +142,7 @@ impl Queues {
         Queues {
             queues: Vec::new(),
             generations: Vec::new(),
+            puts: Vec::new(),
             free: Vec::new(),
             by_name: HashTable::new(),
             by_born: HashTable::new(),
@@ -202,14 +206,17 @@ impl Queues {
             if self.queues.len() == self.queues.capacity() {
                 // By an eighth: with twice the queues a third of their memory would stand empty on average.
                 self.queues.reserve_exact(self.queues.len() / 8 + 64);
+                self.puts.reserve_exact(self.queues.len() / 8 + 64);
             }
             self.queues.push(None);
             self.generations.push(0);
+            self.puts.push(Puts::default());
             u32::try_from(self.queues.len() - 1).expect("queues are bounded far below 2^32")
         });
         let born = queue.born.get();
         let hash = self.hash(&queue.topic, queue.queue_id);
         self.queues[index as usize] = Some(queue);
+        self.puts[index as usize] = Puts::default();
         let (queues, hasher) = (&self.queues, &self.hasher);
         self.by_name.insert_unique(hash, index, |index| {
             let queue = queues[*index as usize].as_ref().expect("names lead to queues");
@@ -265,6 +272,7 @@ impl Queues {
     /// `key_hash`. `rotate` was called before if the position is in another segment than the last one.
     pub fn append(&mut self, slot: QueueSlot, entry: IndexEntry, keys: impl IntoIterator<Item = u64>) -> QueueOffset {
         let offset = self.push(slot, &entry);
+        self.puts[slot.index as usize].add(entry.size);
         for hash in keys {
             self.active.push_key(hash, &entry, &mut self.spare);
         }

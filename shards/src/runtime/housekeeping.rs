@@ -56,6 +56,8 @@ pub struct Housekeeping {
     /// Sealing, snapshots and deletions are never under way at the same time: a snapshot must not see half of a seal.
     busy: Cell<bool>,
     free: Signal,
+    /// Expired segments go at the next look, whatever the hour.
+    expire_now: Cell<bool>,
 }
 
 /// The one turn of this shard's housekeeping, until dropped.
@@ -78,6 +80,7 @@ impl Housekeeping {
             replay_from: Cell::new(loaded.1),
             busy: Cell::new(false),
             free: Signal::new(),
+            expire_now: Cell::new(false),
         });
         let seals = keeping.clone();
         let _detached = spawn(Lane::Background, async move { seals.seal_and_snapshot().await });
@@ -194,6 +197,11 @@ impl Housekeeping {
         Ok(())
     }
 
+    /// Expired segments need not wait for the hour of deleteWhen, this once.
+    pub fn expire_now(&self) {
+        self.expire_now.set(true);
+    }
+
     /// Deletes what has expired, and refuses or takes messages by the disk's watermark, for as long as the core runs.
     pub fn retain(self: &Rc<Self>, retention: impl Fn() -> Retention + 'static) {
         let keeping = self.clone();
@@ -210,6 +218,7 @@ impl Housekeeping {
 
     async fn retain_once(&self, retention: &Retention) -> std::io::Result<()> {
         let log = &self.live.log;
+        let any_hour = self.expire_now.take();
         loop {
             let used = fs::usage(&log.options.dir)?.used_percent();
             self.watermark(used, retention);
@@ -219,7 +228,7 @@ impl Housekeeping {
             let minutes = now.0.div_euclid(60_000) + retention.utc_offset_minutes;
             let hour = minutes.div_euclid(60).rem_euclid(24) as u8;
             let expired = now.since(oldest.modified) > retention.reserved_millis;
-            let due = expired && (retention.hours.contains(&hour) || used > retention.used_max);
+            let due = expired && (any_hour || retention.hours.contains(&hour) || used > retention.used_max);
             let forced = retention.clean_forcibly_enabled && used > retention.clean_forcibly;
             if !due && !forced {
                 return Ok(());

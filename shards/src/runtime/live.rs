@@ -333,6 +333,13 @@ impl LiveShard {
         housekeeping.expect("started with the shard").retain(retention);
     }
 
+    /// Segments that have expired are deleted at the next look, whatever the hour.
+    pub fn expire_now(&self) {
+        if let Some(housekeeping) = self.housekeeping.borrow().upgrade() {
+            housekeeping.expire_now();
+        }
+    }
+
     /// Writes all there is and a mark; nothing may be appended any more.
     pub async fn stop(self: &Rc<Self>) {
         self.stopping.set(true);

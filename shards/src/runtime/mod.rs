@@ -33,6 +33,7 @@ pub mod open;
 mod pace;
 mod panic;
 mod pending;
+mod positions;
 pub mod pop;
 pub mod query;
 pub mod reader;

@@ -1,4 +1,4 @@
-//! Reading: pulls, single records, searches. Plans are made under the borrow, then read without it.
+//! Reading: pulls and single records. Plans are made under the borrow, then read without it.
 //!
 //! Memory first (the tail cache), else aligned reads past the page cache. What comes from the disk is checked (size,
 //! magic, physical offset, queue offset, body CRC) before anybody sees it.
@@ -16,7 +16,7 @@ use super::selection::Selection;
 use super::{Lane, should_yield, sleep, spawn, uptime, yield_now};
 use super::{SlotSetter, slot};
 use crate::filter::{PropertyFilter, TagFilter};
-use crate::queue::{Boundary, IndexRead, Plan, PlannedRead, Pull, PullLimits, PullStatus, QueueSlot, TimeSearch, Wants, plan};
+use crate::queue::{IndexRead, Plan, PlannedRead, Pull, PullLimits, PullStatus, QueueSlot, Wants, plan};
 use crate::record::{BadRecord, Record};
 use crate::types::{LogPosition, Millis, QueueOffset};
 
@@ -338,42 +338,6 @@ impl LiveShard {
             Err(ReadError::Gone) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// The offset of a store time: see `queue::time`. An unknown queue has 0.
-    pub async fn search_time(&self, topic: &str, queue_id: u32, time: Millis, boundary: Boundary) -> Result<i64, ReadError> {
-        loop {
-            let found = {
-                let mut state = self.state.borrow_mut();
-                let Some(slot) = state.queues.slot(topic, queue_id) else { return Ok(0) };
-                state.queues.search_time(slot, time, boundary)
-            };
-            match found {
-                TimeSearch::Offset(offset) => return Ok(offset.0),
-                TimeSearch::Need(read) => self.load_index(read).await?,
-                TimeSearch::Gone => return Err(ReadError::Gone),
-            }
-        }
-    }
-
-    /// When the first message that has not expired was stored; `None` without one.
-    pub async fn earliest_store_time(&self, topic: &str, queue_id: u32) -> Result<Option<Millis>, ReadError> {
-        let request = {
-            let state = self.state.borrow();
-            let Some(slot) = state.queues.slot(topic, queue_id) else { return Ok(None) };
-            PullRequest {
-                topic: topic.to_owned(),
-                queue_id,
-                offset: state.queues.min(slot).0,
-                messages_max: 1,
-                bytes_max: 1,
-                filter: TagFilter::ALL,
-                properties: None,
-                hold_millis: 0,
-            }
-        };
-        let pulled = self.pull(&request).await?;
-        Ok(Record::parse(&pulled.body).ok().map(|record| record.store_timestamp()))
     }
 
     pub(super) async fn load_index(&self, read: IndexRead) -> Result<(), ReadError> {

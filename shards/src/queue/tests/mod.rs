@@ -5,4 +5,4 @@ mod extents;
 mod model;
 mod plan;
 mod waiters;
-mod world;
+pub mod world;
