@@ -27,6 +27,14 @@ use crate::remoting::version;
 /// Queues of a core whose first message is looked at for the broker's earliest one.
 const EARLIEST_QUEUES_MAX: usize = 256;
 
+/// Java's value for what has no bound, or no pool.
+const UNBOUNDED: &str = "2147483647";
+
+/// Spans of time that a message may have taken, as the original prints them.
+const PUT_TIMES: [&str; 13] = [
+    "<=0ms", "0~10ms", "10~50ms", "50~100ms", "100~200ms", "200~500ms", "500ms~1s", "1~2s", "2~3s", "3~4s", "4~5s", "5~10s", "10s~",
+];
+
 /// Samples the counters for as long as the core runs.
 pub fn start(core: &Rc<Core>) {
     let core = core.clone();
@@ -228,14 +236,25 @@ fn table(core: &Core, part: &Part) -> Vec<(String, String)> {
 
     put("sendThreadPoolQueueSize", part.acks_waiting.to_string());
     put("EndTransactionQueueSize", "0".to_owned());
+    put("EndTransactionThreadPoolQueueCapacity", UNBOUNDED.to_owned());
     put("pageCacheLockTimeMills", "0".to_owned());
     for pool in ["pull", "litePull", "query", "ack"] {
         put(&format!("{pool}ThreadPoolQueueSize"), "0".to_owned());
     }
     for pool in ["send", "pull", "litePull", "query", "ack"] {
         put(&format!("{pool}ThreadPoolQueueHeadWaitTimeMills"), "0".to_owned());
+        put(&format!("{pool}ThreadPoolQueueCapacity"), UNBOUNDED.to_owned());
     }
     part.waiting.write(&mut put);
+    put("remainTransientStoreBufferNumbs", UNBOUNDED.to_owned());
+    // Not measured: exporters fail without them.
+    for time in ["putMessageEntireTimeMax", "getMessageEntireTimeMax"] {
+        put(time, "0".to_owned());
+    }
+    for latency in ["putLatency99", "putLatency999"] {
+        put(latency, "0.00".to_owned());
+    }
+    put("putMessageDistributeTime", PUT_TIMES.map(|span| format!("[{span}]:0 ")).concat());
     for timer in ["timerEnqueueTps", "timerDequeueTps"] {
         put(timer, "0.0".to_owned());
     }
