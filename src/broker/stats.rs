@@ -32,7 +32,19 @@ const UNBOUNDED: &str = "2147483647";
 
 /// Spans of time that a message may have taken, as the original prints them.
 const PUT_TIMES: [&str; 13] = [
-    "<=0ms", "0~10ms", "10~50ms", "50~100ms", "100~200ms", "200~500ms", "500ms~1s", "1~2s", "2~3s", "3~4s", "4~5s", "5~10s", "10s~",
+    "<=0ms",
+    "0~10ms",
+    "10~50ms",
+    "50~100ms",
+    "100~200ms",
+    "200~500ms",
+    "500ms~1s",
+    "1~2s",
+    "2~3s",
+    "3~4s",
+    "4~5s",
+    "5~10s",
+    "10s~",
 ];
 
 /// Samples the counters for as long as the core runs.

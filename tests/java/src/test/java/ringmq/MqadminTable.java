@@ -27,7 +27,7 @@ import org.apache.rocketmq.tools.command.MQAdminStartup;
  * goes into the file `label` of the output folder. See scripts/mqadmin-table, which compares it.
  */
 public final class MqadminTable {
-    private static final int COMMAND_SECONDS = 25;
+    private static final int COMMAND_SECONDS = 40;
     private static final PrintStream OUT = System.out;
     private static final Map<String, String> NAMES = new HashMap<>();
     private static final Map<String, DefaultMQPushConsumer> CONSUMERS = new HashMap<>();
