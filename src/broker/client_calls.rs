@@ -112,7 +112,8 @@ impl Request<Core> for AskClient {
 
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
         let AskClient { connection, call, limit } = self;
-        ask_here(&core, connection, limit, |opaque, out| fill(&call, RequestWriter::new(out, JSON, opaque, call.code.number()))).await
+        ask_here(&core, connection, limit, |opaque, out| fill(&call, RequestWriter::new(out, JSON, opaque, call.code.number())))
+            .await
     }
 }
 

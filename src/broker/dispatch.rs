@@ -14,7 +14,10 @@ use ringmq_shards::runtime::{self, Lane};
 use super::core::Core;
 use super::pop::{assign, look, settle, take};
 use super::response::{Refusal, Response};
-use super::{clean, client, client, config, connections, consume_queue, group, group_offsets, lock, offset, progress, pull, query, readers, recall, relay, reply, reset, retry, send, stats, topic, transaction, view, view, view_stats, waiting};
+use super::{
+    clean, client, config, connections, consume_queue, group, group_offsets, lock, offset, progress, pull, query, readers,
+    recall, relay, reply, reset, retry, send, stats, topic, transaction, view, view_stats, waiting,
+};
 use crate::net::connection::InFlight;
 use crate::net::owned_frame::OwnedFrame;
 use crate::net::{Connection, Flow};

@@ -20,8 +20,7 @@ pub struct Sent<'a> {
 impl<'a> Sent<'a> {
     pub fn of(bytes: &'a [u8]) -> Sent<'a> {
         let (unique_key, has_pop_ck) = (None, false);
-        let mut sent =
-            Sent { bytes, unique_key, has_pop_ck, is_transactional: false, asks_for_later: false, is_delayed: false };
+        let mut sent = Sent { bytes, unique_key, has_pop_ck, is_transactional: false, asks_for_later: false, is_delayed: false };
         for (found, value) in properties::iter(bytes) {
             match std::str::from_utf8(found).unwrap_or_default() {
                 name::UNIQ_KEY => sent.unique_key = Some(value),

@@ -145,7 +145,9 @@ impl Shard {
                 PullStatus::OffsetOverflowOne => true,
                 // The topic was made anew.
                 PullStatus::NoMatchedLogicQueue | PullStatus::NoMessageInQueue => true,
-                PullStatus::Found
+                // Said of pulls only, which have no place of their own.
+                PullStatus::OffsetReset
+                | PullStatus::Found
                 | PullStatus::NoMatchedMessage
                 | PullStatus::MessageWasRemoving
                 | PullStatus::OffsetOverflowBadly

@@ -184,6 +184,11 @@ impl LiveShard {
 
     async fn take(&self, request: &PopRequest<'_>) -> Result<Taken, PopFailed> {
         let mut scan = PopScan::default();
+        if self.is_reset(request.topic, request.group, request.queue_id) {
+            // The consumer offset is another one already, and tells where this pop begins.
+            let taken = self.take_reset(request.topic, request.group, request.queue_id).await;
+            taken.map_err(|error| PopFailed::Pop(PopError::Append(error)))?;
+        }
         loop {
             let took = {
                 let mut state = self.state.borrow_mut();

@@ -81,8 +81,16 @@ impl Request<Core> for Peek {
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
         let Peek { topic, group, queue_id, messages_max, bytes_max } = self;
         let offset = core.live.state.borrow().pop_position(&topic, &group, queue_id).map_or(0, |offset| offset.0);
-        let mut request =
-            PullRequest { topic, queue_id, offset, messages_max, bytes_max, filter: TagFilter::ALL, properties: None, hold_millis: 0 };
+        let mut request = PullRequest {
+            topic,
+            queue_id,
+            offset,
+            messages_max,
+            bytes_max,
+            filter: TagFilter::ALL,
+            properties: None,
+            hold_millis: 0,
+        };
         let pulled = core.live.pull(&request).await?;
         // What expired meanwhile is passed over.
         if matches!(pulled.status, PullStatus::OffsetTooSmall | PullStatus::MessageWasRemoving) {
