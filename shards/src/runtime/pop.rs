@@ -247,7 +247,6 @@ impl LiveShard {
     }
 
     /// A consumer wants to hold a message for another time; returns when that is durable.
-    #[expect(clippy::too_many_arguments, reason = "the message's name has four parts")]
     pub async fn pop_extend(
         &self,
         topic: &str,

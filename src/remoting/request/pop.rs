@@ -98,6 +98,9 @@ pub struct BatchAck {
     pub offsets: Vec<i64>,
 }
 
+/// The offsets of one pop lie near to each other, however many its filter passed over: within 49,152 of them.
+const BITS_TEXT_BYTES_MAX: usize = 8192;
+
 /// The acks of 200151; none if there is no body.
 pub fn batch_acks(body: &[u8]) -> Result<Vec<BatchAck>, BadRequest> {
     const WHAT: &str = "a batch of acks";
@@ -110,6 +113,9 @@ pub fn batch_acks(body: &[u8]) -> Result<Vec<BatchAck>, BadRequest> {
         let text = |name, why| ack.text(name).ok_or(BadRequest::Body { what: WHAT, why });
         let start = ack.long("so").ok_or(BadRequest::Body { what: WHAT, why: "an ack has no start offset (so)" })?;
         let bits = ack.text("b").unwrap_or_default();
+        if bits.len() > BITS_TEXT_BYTES_MAX {
+            return Err(BadRequest::Body { what: WHAT, why: "the bits (b) name more offsets than one pop hands out" });
+        }
         let bits = STANDARD.decode(bits).map_err(|_| BadRequest::Body { what: WHAT, why: "the bits (b) are not base64" })?;
         Ok(BatchAck {
             topic: text("t", "an ack has no topic (t)")?,
@@ -159,6 +165,7 @@ mod tests {
             br#"{"acks":[{"c":"g","t":"T","q":0}]}"#,
             br#"{"acks":[{"c":"g","t":"T","q":0,"so":1,"b":"*"}]}"#,
             br#"{"acks":[{"c":"g","so":1,"q":0}]}"#,
+            format!(r#"{{"acks":[{{"c":"g","t":"T","q":0,"so":1,"b":"{}"}}]}}"#, "A".repeat(8196)).as_bytes(),
         ] {
             assert!(batch_acks(body).is_err(), "{}", String::from_utf8_lossy(body));
         }

@@ -163,17 +163,17 @@ async fn consume(told: Rc<RefCell<Told>>) {
             told.held.remove(&message);
             told.acked.insert(message);
         }
-        if random() % 8 == 0 {
+        if random().is_multiple_of(8) {
             sleep(Duration::from_millis(random() % 120)).await;
         }
     }
 }
 
 /// After the crash: pops all there is, then lets the time of the consumers run out.
-async fn examine(told: Rc<RefCell<Told>>, done: Rc<Cell<bool>>) {
+async fn examine(told: Rc<RefCell<Told>>, done: Rc<Cell<(usize, usize)>>) {
     let live = opened().await;
     told.borrow_mut().in_doubt();
-    let told = told.borrow();
+    let told = told.take();
     let queues: Vec<u32> = (0..QUEUES).collect();
     let mut again = BTreeSet::new();
     loop {
@@ -200,41 +200,41 @@ async fn examine(told: Rc<RefCell<Told>>, done: Rc<Cell<bool>>) {
     // Every message is acked, in flight or was just popped: none has gone missing.
     let known = told.acked.len() + told.doubtful.difference(&expired).count() + expired.len();
     assert!(known as u64 >= told.sent, "{known} of {} messages", told.sent);
-    done.set(true);
+    done.set((told.held.len(), told.acked.len()));
 }
 
 #[test]
 fn invisible_stays_invisible_and_acked_stays_acked_across_a_crash() {
     let (mut held, mut acked) = (0, 0);
-    for seed in 0..60 {
+    for seed in 0..20 {
         let world = World::new(seed);
         let machine = world.machine("m");
         let told = Rc::new(RefCell::new(Told::default()));
-        let done = Rc::new(Cell::new(false));
+        let done = Rc::new(Cell::new((0, 0)));
         let mut process = {
             let told = told.clone();
             world.spawn_single(machine, "consumes", move || consume(told))
         };
         world.run(async {
             for _ in 0..2 {
-                sleep(Duration::from_millis(100 + random() % 900)).await;
-                let kind = if random() % 2 == 0 { CrashKind::Kill } else { CrashKind::PowerCut };
+                sleep(Duration::from_millis(40 + random() % 200)).await;
+                let kind = if random().is_multiple_of(2) { CrashKind::Kill } else { CrashKind::PowerCut };
                 world.crash(process, kind);
                 let told = told.clone();
                 told.borrow_mut().in_doubt();
                 process = world.spawn_single(machine, "consumes on", move || consume(told));
             }
-            sleep(Duration::from_millis(100 + random() % 900)).await;
+            sleep(Duration::from_millis(40 + random() % 200)).await;
             world.crash(process, CrashKind::PowerCut);
             let (told, done) = (told.clone(), done.clone());
             let last = world.spawn_single(machine, "examines", move || examine(told, done));
             world.ended(last).await;
         });
-        assert!(done.get(), "seed {seed}: the examination ended early");
-        held += told.borrow().held.len();
-        acked += told.borrow().acked.len();
+        assert_ne!(done.get(), (0, 0), "seed {seed}: the examination ended early, or nothing happened");
+        held += done.get().0;
+        acked += done.get().1;
     }
-    assert!(held > 500 && acked > 500, "{held} held, {acked} acked: too little happened");
+    assert!(held > 100 && acked > 100, "{held} held, {acked} acked: too little happened");
 }
 
 #[test]

@@ -22,13 +22,13 @@ class PopTest extends ClientTest {
     @Test
     void everyMessageOnce() throws Exception {
         String topic = Node.topic(4), group = popping(topic);
-        send(topic, texts("before", 200));
+        send(topic, texts("before", 60));
         Inbox inbox = new Inbox();
         pop(group, topic).registerMessageListener(inbox.concurrently());
         start();
-        send(topic, texts("later", 40));
-        List<String> expected = new ArrayList<>(texts("before", 200));
-        expected.addAll(texts("later", 40));
+        send(topic, texts("later", 20));
+        List<String> expected = new ArrayList<>(texts("before", 60));
+        expected.addAll(texts("later", 20));
         inbox.holdsExactly(30, expected);
         for (MessageExt message : inbox.messages()) assertEquals(0, message.getReconsumeTimes(), "reconsume times of " + message);
     }
@@ -51,12 +51,12 @@ class PopTest extends ClientTest {
         }
         start();
         // three members, two queues: each of them has work all the same
-        for (int round = 0; round < 30; round++) {
-            send(topic, texts("round" + round, 10));
+        for (int round = 0; round < 20; round++) {
+            send(topic, texts("round" + round, 3));
             Thread.sleep(50);
         }
-        Node.eventually(30, "different messages", 300, bodies::size);
-        assertEquals(300, received.get(), "messages in all");
+        Node.eventually(30, "different messages", 60, bodies::size);
+        assertEquals(60, received.get(), "messages in all");
         for (AtomicInteger mine : each) assertTrue(mine.get() > 0, "each of three members gets some: " + List.of(each));
     }
 
