@@ -68,6 +68,8 @@ async fn rested(core: &Core) -> bool {
 async fn pass(core: &Rc<Core>, from: LogPosition) -> LogPosition {
     let begun = runtime::uptime();
     let mut given_up = 0_u32;
+    // One that cannot be read must not keep the others from being checked.
+    let mut failed: Option<(u32, Refusal)> = None;
     let mut next = Some(from);
     let mut due = Vec::new();
     while let Some(at) = next {
@@ -82,14 +84,16 @@ async fn pass(core: &Rc<Core>, from: LogPosition) -> LogPosition {
                 Due::GiveUp => give_up(core, position).await.map(|gone| given_up += u32::from(gone)),
             };
             if let Err(refusal) = done {
-                tracing::warn!(%position, "a half message cannot be checked now: {}", refusal.remark);
-                break;
+                failed = Some((failed.map_or(1, |(count, _)| count + 1), refusal));
             }
         }
         if runtime::uptime().saturating_sub(begun) > PASS_MAX {
             break;
         }
         runtime::yield_now().await;
+    }
+    if let Some((count, refusal)) = failed {
+        tracing::warn!(count, "half messages cannot be checked now: {}", refusal.remark);
     }
     if given_up > 0 {
         tracing::warn!(given_up, "transactions that nobody has ended in time are in {GIVEN_UP_TOPIC} now");

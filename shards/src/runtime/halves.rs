@@ -49,6 +49,9 @@ impl LiveShard {
         loop {
             let first = self.state.borrow().halves.first_before(end);
             let Some(position) = first else { return Ok(()) };
+            if self.is_stopping() {
+                return Err(std::io::Error::other("the broker is stopping"));
+            }
             self.move_half(position).await?;
             yield_now().await;
         }

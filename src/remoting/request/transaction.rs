@@ -39,3 +39,34 @@ fields! {
         msg_id: &'a str = required "msgId",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remoting::request::BadRequest;
+    use crate::remoting::{Encoding, Header, RequestWriter, split};
+
+    fn end(fields: &[(&str, &str)]) -> Result<(i64, i64, i32, bool), BadRequest> {
+        let mut out = Vec::new();
+        let writer = RequestWriter::new(&mut out, Encoding::Json, 1, 37);
+        fields.iter().fold(writer, |writer, (name, value)| writer.field(name, value)).finish().unwrap();
+        let (frame, _) = split(&out).unwrap().unwrap();
+        let header = Header::parse(&frame).unwrap();
+        EndTransaction::decode(&header)
+            .map(|end| (end.tran_state_table_offset, end.commit_log_offset, end.commit_or_rollback, end.from_transaction_check))
+    }
+
+    #[test]
+    fn an_end_names_its_group_its_place_and_what_becomes_of_it() {
+        let all = [("producerGroup", "g"), ("tranStateTableOffset", "3"), ("commitLogOffset", "77"), ("commitOrRollback", "8")];
+        assert_eq!(end(&all), Ok((3, 77, 8, false)));
+        let answer = [&all[..], &[("fromTransactionCheck", "true"), ("msgId", "m"), ("bname", "broker-a")]].concat();
+        assert_eq!(end(&answer), Ok((3, 77, 8, true)));
+        for (missing, (field, _)) in all.iter().enumerate() {
+            let others: Vec<_> = all.iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, field)| *field).collect();
+            assert_eq!(end(&others), Err(BadRequest::Missing { field }), "{field}");
+        }
+        let nonsense = [("commitOrRollback", "commit"), all[0], all[1], all[2]];
+        assert!(end(&nonsense).is_err());
+    }
+}
