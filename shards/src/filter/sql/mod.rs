@@ -40,8 +40,7 @@ pub struct Expression {
 
 impl Expression {
     pub fn compile(text: &str) -> Result<Expression, BadExpression> {
-        let (names, root) = parser::parse(text)?;
-        Ok(Expression { names, root })
+        parser::parse(text)
     }
 
     /// Whether a message with these properties, as they are stored, is wanted: only TRUE wants it. What cannot be

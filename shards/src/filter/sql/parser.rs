@@ -14,7 +14,7 @@ use super::evaluate::SORTED_FROM;
 use super::lexer::{self, Kind, Token};
 use super::tree::{Expr, Order, Place, java_double};
 use super::value::{Value, compare};
-use super::{BadExpression, DEPTH_MAX, IN_MAX, NAMES_MAX, TEXT_BYTES_MAX};
+use super::{BadExpression, DEPTH_MAX, Expression, IN_MAX, NAMES_MAX, TEXT_BYTES_MAX};
 
 /// What an operand may begin with.
 const OPERAND: [Kind; 11] = [
@@ -62,8 +62,7 @@ const COMPARISON: [Kind; 9] = [
     Kind::LessEqual,
 ];
 
-/// The names of the properties that it looks at, and the tree.
-pub(super) fn parse(text: &str) -> Result<(Vec<Box<[u8]>>, Expr), BadExpression> {
+pub(super) fn parse(text: &str) -> Result<Expression, BadExpression> {
     if text.len() > TEXT_BYTES_MAX {
         let words = format_args!("an expression of {} bytes; make it no longer than {TEXT_BYTES_MAX}", text.len());
         return Err(BadExpression::bound(words));
@@ -71,7 +70,7 @@ pub(super) fn parse(text: &str) -> Result<(Vec<Box<[u8]>>, Expr), BadExpression>
     let mut parser = Parser { text, at: 0, next: None, names: Vec::new(), recursion: 0 };
     let part = parser.or()?;
     let root = parser.boolean(part)?;
-    Ok((parser.names, root.expr))
+    Ok(Expression { names: parser.names, root: root.expr })
 }
 
 /// A tree and its depth.
