@@ -137,12 +137,12 @@ mod tests {
     #[test]
     fn a_day_without_anything_is_idle() {
         let mut windows = Windows::default();
-        for hour in 0..26 {
+        for hour in 0..25 {
             assert!(!windows.is_idle());
             windows.sample(Span::Day, Millis(hour * 3_600_000), count(5));
         }
         assert!(windows.is_idle());
-        windows.sample(Span::Day, Millis(26 * 3_600_000), count(6));
+        windows.sample(Span::Day, Millis(25 * 3_600_000), count(6));
         assert!(!windows.is_idle());
     }
 
