@@ -16,6 +16,7 @@ use ringmq_shards::shard::{Change, Shard};
 use ringmq_shards::topic::{BadTopicUpdate, FirstSend, TopicConfig, TopicFilterType, TopicName, TopicUpdate, TopicsFull};
 use ringmq_shards::types::Millis;
 
+use super::busy::Busy;
 use super::core::Core;
 use super::response::Refusal;
 use crate::remoting::code::ResponseCode;
@@ -181,7 +182,7 @@ fn group_of_consumer(
 }
 
 fn no_room_for_topic(full: TopicsFull) -> Refusal {
-    Refusal::new(ResponseCode::SystemError, full.to_string())
+    Busy::quota().refusal_with(ResponseCode::SystemError, full)
 }
 
 /// At the home: one wish at a time, so that every core sees the same changes in the same order.
@@ -225,9 +226,10 @@ impl From<TopicsFull> for Refusal {
 impl From<BadTopicUpdate> for Refusal {
     fn from(bad: BadTopicUpdate) -> Refusal {
         let code = match &bad {
+            BadTopicUpdate::Full(full) => return no_room_for_topic(*full),
             BadTopicUpdate::System(_) | BadTopicUpdate::MixedMessageType => ResponseCode::InvalidParameter,
             BadTopicUpdate::Perm(_) | BadTopicUpdate::Queues(_) => ResponseCode::InvalidParameter,
-            BadTopicUpdate::Attributes(_) | BadTopicUpdate::Full(_) => ResponseCode::SystemError,
+            BadTopicUpdate::Attributes(_) => ResponseCode::SystemError,
         };
         Refusal::new(code, bad.to_string())
     }
@@ -237,7 +239,8 @@ impl From<BadGroupUpdate> for Refusal {
     fn from(bad: BadGroupUpdate) -> Refusal {
         let code = match &bad {
             BadGroupUpdate::Name(_) => ResponseCode::InvalidParameter,
-            BadGroupUpdate::Attributes(_) | BadGroupUpdate::Full { .. } => ResponseCode::SystemError,
+            BadGroupUpdate::Full { .. } => return Busy::quota().refusal_with(ResponseCode::SystemError, &bad),
+            BadGroupUpdate::Attributes(_) => ResponseCode::SystemError,
         };
         Refusal::new(code, bad.to_string())
     }

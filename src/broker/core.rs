@@ -19,6 +19,7 @@ use ringmq_shards::topic::Perm;
 use ringmq_shards::types::ShardId;
 
 use super::ack::{self, Acks, Ticket, Waiter};
+use super::busy::Stalls;
 use super::client_calls::ClientCalls;
 use super::counters::Counters;
 use super::crossing::Arrivals;
@@ -64,6 +65,7 @@ pub struct Core {
     pub traffic: Traffic,
     pub acks: Acks,
     pub arrivals: Arrivals,
+    pub stalls: Stalls,
     /// Where a message's properties are put together; one message at a time.
     pub scratch: RefCell<Vec<u8>>,
     /// For messages that come without a key of their own.
@@ -141,6 +143,7 @@ impl Core {
         if !self.mesh.has_room(owner) {
             return Offered::NoRoom;
         }
+        self.stalls.taken(owner);
         let bytes = message.topic.len() + message.properties.len() + message.body.len();
         self.mesh.append(owner, ticket, bytes, |parcels, crossed| parcels.pack(crossed, message, batch));
         Offered::Taken
@@ -153,6 +156,7 @@ impl Core {
         match self.append_bytes(message, batch, &mut offsets) {
             Err(AppendError::NoRoom) => return Offered::NoRoom,
             Ok(appended) => {
+                self.stalls.taken(self.id);
                 let batch = (!offsets.is_empty()).then(|| offsets.into_boxed_slice());
                 self.acks.wait(waiter, appended, batch);
             }

@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use ringmq_shards::record::NewMessage;
 use ringmq_shards::runtime::mesh::{Crossed, Crossing};
+use ringmq_shards::shard::AppendError;
 use ringmq_shards::types::ShardId;
 
 use super::ack::{self, Outcome, Ticket, Waiter};
@@ -89,6 +90,14 @@ impl Parcels {
         true
     }
 
+    /// Tells all that are not appended yet that there is no room, and has been none for long.
+    fn refuse(&mut self, core: &Rc<Core>, from: ShardId, progress: Progress) {
+        for head in &self.heads[progress.heads..] {
+            ack::deliver(core, Waiter::There { core: from, crossed: head.crossed }, Err(AppendError::NoRoom));
+        }
+        self.clear();
+    }
+
     /// A message whose bytes begin at `begin`, and where they end.
     fn message(&self, head: &Head, begin: usize) -> (NewMessage<'_>, usize) {
         let (topic, rest) = self.bytes[begin..].split_at(head.topic_bytes as usize);
@@ -153,6 +162,9 @@ impl Crossing for Core {
         // Order: nothing overtakes what already waits.
         let waits = !self.arrivals.0.borrow().is_empty();
         if waits || !parcels.append(self, from, &mut progress) {
+            if self.stalls.refused(self.id).is_some() {
+                return parcels.refuse(self, from, progress);
+            }
             let parcels = std::mem::take(parcels);
             self.arrivals.0.borrow_mut().push_back(Waiting { from, parcels, progress });
         }

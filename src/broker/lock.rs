@@ -12,10 +12,10 @@ use std::rc::Rc;
 use ringmq_shards::group::QueueName;
 use ringmq_shards::runtime::{self, mesh::Request};
 
+use super::busy::Busy;
 use super::core::Core;
 use super::dispatch::Call;
 use super::response::{Refusal, Response};
-use crate::remoting::code::ResponseCode;
 use crate::remoting::request::lock::{LockBatch, write_locked};
 use crate::remoting::request::queue::MessageQueue;
 
@@ -48,7 +48,7 @@ impl Request<Core> for Lock {
         let held = {
             let names = names(&queues);
             let held = core.locks.borrow_mut().lock(&consumer_group, &client_id, &names, runtime::now());
-            held.map_err(|full| Refusal::new(ResponseCode::SystemBusy, full.to_string()))?
+            held.map_err(|full| Busy::quota().refusal(full))?
         };
         Ok(queues.into_iter().zip(held).filter_map(|(queue, held)| held.then_some(queue)).collect())
     }

@@ -12,12 +12,13 @@ use ringmq_shards::group::{Change, Clash, Client, ConnectionId, ConsumerHeartbea
 use ringmq_shards::runtime::{self, mesh::Request};
 use ringmq_shards::types::ShardId;
 
+use super::busy::Busy;
 use super::core::Core;
 use super::everywhere::{ask_all, ask_each};
 use super::response::Refusal;
 use super::subscription;
 use crate::net::ConnectionNumber;
-use crate::remoting::code::{RequestCode, ResponseCode};
+use crate::remoting::code::RequestCode;
 use crate::remoting::request::client::NotifyConsumerIdsChanged;
 use crate::remoting::request::heartbeat::Consumer;
 use crate::remoting::{Encoding, RequestWriter};
@@ -245,6 +246,6 @@ impl Request<Core> for Close {
 
 impl From<RegistryFull> for Refusal {
     fn from(full: RegistryFull) -> Refusal {
-        Refusal::new(ResponseCode::SystemBusy, full.to_string())
+        Busy::quota().refusal(full)
     }
 }

@@ -1,6 +1,7 @@
 //! The broker: what it does with each request, and what it says to others. Start reading at `dispatch`.
 
 pub mod ack;
+pub mod busy;
 pub mod changes;
 pub mod check_back;
 pub mod clean;

@@ -16,6 +16,7 @@ use ringmq_shards::queue;
 use ringmq_shards::runtime::mesh::Request;
 use ringmq_shards::types::{Millis, QueueOffset};
 
+use super::busy::Busy;
 use super::core::Core;
 use super::dispatch::Call;
 use super::response::{Refusal, Response};
@@ -121,7 +122,7 @@ impl Request<Core> for Commit {
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
         let commit =
             OffsetCommit { topic: &self.topic, group: &self.group, queue_id: self.queue_id, offset: QueueOffset(self.offset) };
-        let kept = core.live.commit_offset(commit).map_err(|full| Refusal::new(ResponseCode::SystemError, full.to_string()))?;
+        let kept = core.live.commit_offset(commit).map_err(|full| Busy::quota().refusal_with(ResponseCode::SystemError, full))?;
         if self.answered {
             core.live.offsets_durable().await?;
         }

@@ -4,6 +4,7 @@ use ringmq_shards::runtime::reader::ReadError;
 use ringmq_shards::shard::AppendError;
 use ringmq_shards::topic::{BadName, SystemTopic, TopicMissing};
 
+use super::busy::{self, Busy};
 use crate::remoting::code::ResponseCode;
 use crate::remoting::request::BadRequest;
 use crate::remoting::{Encoding, ResponseWriter};
@@ -107,11 +108,15 @@ impl From<SystemTopic> for Refusal {
 impl From<AppendError> for Refusal {
     fn from(error: AppendError) -> Refusal {
         let code = match &error {
-            AppendError::NoRoom | AppendError::HalvesFull { .. } => ResponseCode::SystemBusy,
+            // Nobody is told before.
+            AppendError::NoRoom => return Busy::stalled(busy::PATIENCE).refusal(&error),
+            AppendError::DiskFull(full) => return Busy::disk_full().refusal_with(ResponseCode::ServiceNotAvailable, full),
             AppendError::NoTopic { .. } => ResponseCode::TopicNotExist,
-            AppendError::TimersFull { .. } => ResponseCode::SystemError,
+            AppendError::HalvesFull { .. } => return Busy::quota().refusal(&error),
+            // The original answers a congested timer so.
+            AppendError::TimersFull { .. } => return Busy::quota().refusal_with(ResponseCode::SystemError, &error),
             AppendError::BadBatch(_) | AppendError::TooLarge { .. } => ResponseCode::MessageIllegal,
-            AppendError::DiskFull(_) | AppendError::Poisoned { .. } => ResponseCode::ServiceNotAvailable,
+            AppendError::Poisoned { .. } => ResponseCode::ServiceNotAvailable,
         };
         Refusal::new(code, error.to_string())
     }

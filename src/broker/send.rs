@@ -11,10 +11,12 @@ use std::rc::Rc;
 
 use ringmq_shards::record::NewMessage;
 use ringmq_shards::runtime::{self, Lane};
+use ringmq_shards::shard::AppendError;
 use ringmq_shards::topic::{self, RETRY_PREFIX, TopicName};
 use ringmq_shards::transaction::HALF_TOPIC;
 
 use super::ack::{Ticket, UniqueKey};
+use super::busy::Busy;
 use super::changes::Wanted;
 use super::core::{Core, Offered};
 use super::delay::{self, Diverted};
@@ -273,7 +275,15 @@ pub fn append(
             if let Some(read) = read {
                 connection.forget(read);
             }
-            Flow::Later
+            let owner = core.placement.queue(message.topic, message.queue_id, core.id);
+            match core.stalls.refused(owner) {
+                None => Flow::Later,
+                Some(age) => {
+                    drop(composed);
+                    let refusal = Busy::stalled(age).refusal(AppendError::NoRoom);
+                    refuse(core, connection, frame.encoding, header, refusal)
+                }
+            }
         }
     }
 }

@@ -29,6 +29,7 @@ use ringmq_shards::types::{LogPosition, ShardId};
 
 use super::name_server;
 use super::stop::Stop;
+use crate::broker::busy::Stalls;
 use crate::broker::config as broker_config;
 use crate::broker::core::{Core, Identity};
 use crate::broker::registrar::Registrar;
@@ -194,6 +195,7 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
         counters: Default::default(),
         acks: Default::default(),
         arrivals: Default::default(),
+        stalls: Stalls::new(store.shards),
         scratch: RefCell::default(),
         unique_keys: RefCell::new(UniqueKeys::new(advertised, std::process::id(), runtime::random() as u32)),
         settings_version: Cell::new(DataVersion::first(runtime::now())),
