@@ -68,6 +68,43 @@ class OrderlyTest extends ClientTest {
         return consumer;
     }
 
+    /** A second consumer gets half of the queues handed over, and all when the first one leaves; no queue is ever handled by both. */
+    @Test
+    void locksAreHandedOver() throws Exception {
+        String topic = Node.topic(4), group = Node.unique("group");
+        Map<Integer, Object> handling = new ConcurrentHashMap<>();
+        ConcurrentLinkedQueue<String> overlaps = new ConcurrentLinkedQueue<>();
+        Inbox firstInbox = new Inbox(), secondInbox = new Inbox();
+        DefaultMQPushConsumer first = orderly(group, topic, firstInbox, handling, overlaps);
+        sendRound(topic, 0);
+        Node.eventually(15, "queues of the only consumer", 4L, () -> queuesSince(firstInbox, 0));
+        orderly(group, topic, secondInbox, handling, overlaps);
+        // 4.9 asks for a lock that was refused again only with its next rebalance, 20 s later
+        int[] round = {0};
+        Node.eventually(45, "queues of the second consumer", 2L, () -> {
+            sendRound(topic, ++round[0]);
+            return queuesSince(secondInbox, 0);
+        });
+        int seen = firstInbox.messages().size();
+        sendRound(topic, ++round[0]);
+        Node.eventually(15, "messages received", (round[0] + 1) * 8L, () -> received(firstInbox, secondInbox));
+        assertEquals(2L, queuesSince(firstInbox, seen), "queues that the first one has kept");
+        first.shutdown();
+        int before = secondInbox.messages().size();
+        sendRound(topic, ++round[0]);
+        Node.eventually(45, "messages received", (round[0] + 1) * 8L, () -> received(firstInbox, secondInbox));
+        assertEquals(4L, queuesSince(secondInbox, before), "queues of the one who is left");
+        assertEquals(List.of(), new ArrayList<>(overlaps), "queues handled by two listeners at once");
+    }
+
+    private static long queuesSince(Inbox inbox, int seen) {
+        return inbox.messages().stream().skip(seen).map(MessageExt::getQueueId).distinct().count();
+    }
+
+    private static long received(Inbox... inboxes) {
+        return java.util.Arrays.stream(inboxes).flatMap(inbox -> inbox.bodies().stream()).distinct().count();
+    }
+
     /** What a consumer has locked nobody else gets, until it leaves. */
     @Test
     void locksAreExclusiveAndGoWithTheirOwner() throws Exception {
