@@ -4,14 +4,15 @@
 //! ```text
 //! run      one seed: its world, what goes wrong, the last audit       clients  producers, consumers, the auditor
 //! ledger   what clients were told, and what therefore must be true    wire     a client's connection
-//! node     the broker under test                                      pop      consumers that pop, and their ledger
-//! transactions  their producers and their oracle
+//! node     the broker under test                                      fairness one slow disk, and who has to wait for it
+//! pop      consumers that pop, and their ledger                       transactions  their producers and their oracle
 //! ```
 //!
 //! `cargo test` runs a few seeds and looks whether planted mistakes are found; `scripts/simulate` runs as many as it is told.
 //! A seed decides everything: `scripts/simulate --from SEED --seeds 1 --verbose` repeats it.
 
 mod clients;
+mod fairness;
 mod ledger;
 mod node;
 mod pop;
@@ -29,6 +30,8 @@ use run::{Choice, Outcome, Plant};
 
 /// Every so many seeds one is run twice.
 const TWICE: u64 = 20;
+/// So many worlds of fairness: each moves some fifty megabytes.
+const FAIR_SEEDS: u64 = 1;
 /// A planted mistake is to be found within so many seeds.
 const PLANT_SEEDS: u64 = 300;
 
@@ -79,7 +82,8 @@ fn main() {
     }
     let good = match (args.seeds, args.plant) {
         (None, None) => {
-            simulate(&args, 20, None)
+            fair(args.from)
+                && simulate(&args, 20, None)
                 && [Plant::AckBeforeSync, Plant::RewriteLastBlock, Plant::MistakenEnd, Plant::LostAcks]
                     .into_iter()
                     .all(|plant| find(&args, plant, PLANT_SEEDS))
@@ -90,6 +94,20 @@ fn main() {
     if !good {
         std::process::exit(1);
     }
+}
+
+/// Producers that flood a slow disk, and one that does not.
+fn fair(from: u64) -> bool {
+    (from..from + FAIR_SEEDS).all(|seed| match catch_unwind(AssertUnwindSafe(|| fairness::run(seed))) {
+        Ok(said) => {
+            println!("fairness, seed {seed}: {said}");
+            true
+        }
+        Err(_) => {
+            eprintln!("fairness FAILED with seed {seed}");
+            false
+        }
+    })
 }
 
 /// Runs until a seed finds the planted mistake.
