@@ -10,6 +10,7 @@
 //! - `torture`: a ledger that sends to a node, kills it again and again, and then reads everything
 //! - `load`: what is measured and how it is shown; `drive`: the threads that make load
 //! - `agent`: starts the load above on other hosts
+//! - `differential`: the same steps against the original and ours, and what differs
 //! - `disk`: what the device can do, without RingMQ
 //! - `floor`: a server with no broker behind it, for `produce` to measure what the sockets alone cost
 //! - `connection`, `epoll`, `setup`: the wire under all that talks to a broker
@@ -19,6 +20,7 @@ mod codec;
 mod compare;
 mod connection;
 mod consume;
+mod differential;
 mod disk;
 mod drive;
 mod echo;
@@ -87,6 +89,8 @@ enum Command {
     Agent(agent::Agent),
     /// Runs produce, consume, e2e or mixed where an agent waits
     AgentRun(agent::AgentRun),
+    /// Runs step files against Apache RocketMQ and RingMQ and compares the answers; scripts/differential
+    Differential(Box<differential::Differential>),
     /// What the device can do: durable writes and reads, by block size and depth
     Disk(disk::Disk),
     /// A server that only answers: what sockets alone cost on one core
@@ -130,6 +134,7 @@ fn main() -> ExitCode {
         Some(Command::Echo(echo)) => echo::run(&echo).map(|()| true),
         Some(Command::Agent(agent)) => agent::serve(&agent).map(|()| true),
         Some(Command::AgentRun(agent_run)) => agent::ask(&agent_run),
+        Some(Command::Differential(differential)) => differential::run(&differential),
         Some(Command::Disk(disk)) => disk::run(&disk).map(|()| true),
         Some(Command::Floor(floor)) => floor::run(&floor).map(|()| true),
         Some(Command::Host(host)) => host::run(&host).map(|()| true),
