@@ -35,8 +35,8 @@ pub enum Deed {
     Raw { server: Server, hex: String },
     /// `answer`: to the request of this connection that was sent `later`.
     Answer { within: Duration },
-    /// `pushed CODE`: the request that the broker sends to us.
-    Pushed { code: i32, within: Duration },
+    /// `pushed CODE 3s FIELD=VALUE`: the request that the broker sends to us; of several, the one with that field.
+    Pushed { code: i32, within: Duration, field: Option<(String, String)> },
     /// `nothing CODE 300ms`: no such request comes from the broker.
     Nothing { code: i32, within: Duration },
     /// `reply`: our answer to what was pushed last.
@@ -109,8 +109,12 @@ pub fn parse(words: &[String]) -> Result<Deed, String> {
         ["close"] => Ok(Deed::Close),
         ["answer"] => Ok(Deed::Answer { within: ANSWER_LIMIT }),
         ["answer", time] => Ok(Deed::Answer { within: duration(time)? }),
-        ["pushed", code] => Ok(Deed::Pushed { code: code_of(code)?, within: ANSWER_LIMIT }),
-        ["pushed", code, time] => Ok(Deed::Pushed { code: code_of(code)?, within: duration(time)? }),
+        ["pushed", code] => Ok(Deed::Pushed { code: code_of(code)?, within: ANSWER_LIMIT, field: None }),
+        ["pushed", code, time] => Ok(Deed::Pushed { code: code_of(code)?, within: duration(time)?, field: None }),
+        ["pushed", code, time, field] => {
+            let (name, value) = field.split_once('=').ok_or("the last word of `pushed` is FIELD=VALUE")?;
+            Ok(Deed::Pushed { code: code_of(code)?, within: duration(time)?, field: Some((name.into(), value.into())) })
+        }
         ["nothing", code, time] => Ok(Deed::Nothing { code: code_of(code)?, within: duration(time)? }),
         ["raw", server, hex @ ..] => Ok(Deed::Raw { server: server_of(server)?, hex: hex.concat() }),
         ["reply", rest @ ..] => {

@@ -6,7 +6,7 @@
 //! - `answer`, `normal`: what came, as paths and values without what two brokers cannot have in common
 //! - `compare`, `differences`, `pattern`: what differs, and whether it is meant
 //! - `recording`: the original's answers in files
-//! - `random`, `shrink`: sequences from a seed, and the short one that shows a difference
+//! - `random`, `shapes`, `shrink`: sequences from a seed, and the short one that shows a difference
 //! - `folder`, `run`: the files, and a run over them
 
 mod answer;
@@ -20,6 +20,7 @@ mod pattern;
 mod random;
 mod recording;
 mod run;
+mod shapes;
 mod shrink;
 mod side;
 mod variables;

@@ -114,6 +114,13 @@ pub const TABLE: &[Normalisation] = &[
         reason: "a time within six hours of the run: two brokers do not do a thing in the same millisecond",
     },
     Normalisation {
+        name: "now-in-words",
+        codes: &[],
+        paths: &["body.*imeStampStr"],
+        becomes: |value, _| value.contains('#').then_some("<now>"),
+        reason: "the same times, written as a date",
+    },
+    Normalisation {
         name: "pop-handle",
         codes: &[],
         paths: &["body[*].properties.POP_CK", "body[*].properties.1ST_POP_TIME", "ext.reviveQid"],
@@ -161,7 +168,7 @@ pub const TABLE: &[Normalisation] = &[
     Normalisation {
         name: "spent",
         codes: &[],
-        paths: &["body.spentTimeMills", "body.consumeTps", "body.topicPutTps", "body.stats*.avgpt", "body.stats*.tps"],
+        paths: &["body.spentTimeMills", "body.consumeTimeSpanSet[*].delayTime", "body.consumeTps", "body.topicPutTps", "body.stats*.avgpt", "body.stats*.tps"],
         becomes: |value, _| value.parse::<f64>().is_ok().then_some("<rate>"),
         reason: "durations and rates are those of the machine",
     },

@@ -111,9 +111,13 @@ impl<'p> Side<'p> {
                 let outcome = outcome(connection.answer(opaque, *within), connection);
                 return Ok(Some((code, self.kept(outcome))));
             }
-            Deed::Pushed { code, within } => {
+            Deed::Pushed { code, within, field } => {
+                let field = match field {
+                    Some((name, value)) => Some((name.clone(), self.variables.fill(value)?)),
+                    None => None,
+                };
                 let connection = self.connection(Server::Broker)?;
-                let outcome = outcome(connection.pushed(*code, *within), connection);
+                let outcome = outcome(connection.pushed(*code, *within, field.as_ref()), connection);
                 if let Outcome::Came(message) = &outcome {
                     self.asked = Some(message.clone());
                 }
@@ -121,7 +125,7 @@ impl<'p> Side<'p> {
             }
             Deed::Nothing { code, within } => {
                 let connection = self.connection(Server::Broker)?;
-                let outcome = outcome(connection.pushed(*code, *within), connection);
+                let outcome = outcome(connection.pushed(*code, *within, None), connection);
                 return Ok(Some((*code, self.kept(outcome))));
             }
             Deed::Reply(request) => {

@@ -35,7 +35,7 @@ pub struct Connection {
     stream: TcpStream,
     input: Vec<u8>,
     answers: HashMap<i32, Message>,
-    pub pushed: VecDeque<Message>,
+    pushed: VecDeque<Message>,
     pub local: String,
     pub closed: bool,
 }
@@ -68,9 +68,13 @@ impl Connection {
         })
     }
 
-    pub fn pushed(&mut self, code: i32, within: Duration) -> Option<Message> {
+    /// The first request of that code, and with that field if one is named.
+    pub fn pushed(&mut self, code: i32, within: Duration, field: Option<&(String, String)>) -> Option<Message> {
+        let fits = |message: &Message| {
+            message.code == code && field.is_none_or(|(name, value)| message.fields.get(name) == Some(value))
+        };
         self.until(within, |connection| {
-            let at = connection.pushed.iter().position(|message| message.code == code)?;
+            let at = connection.pushed.iter().position(fits)?;
             connection.pushed.remove(at)
         })
     }
