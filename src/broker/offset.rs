@@ -83,11 +83,11 @@ pub async fn update(call: Call) -> Result<Response, Refusal> {
     }
     {
         let shard = core.live.state.borrow();
-        if shard.topics.get(topic).is_none() {
-            return Err(Refusal::new(ResponseCode::TopicNotExist, format!("Topic {topic} not exist!")));
-        }
         if shard.groups.get(group).is_none() {
             return Err(Refusal::new(ResponseCode::SubscriptionGroupNotExist, format!("Group {group} not exist!")));
+        }
+        if shard.topics.get(topic).is_none() {
+            return Err(Refusal::new(ResponseCode::TopicNotExist, format!("Topic {topic} not exist!")));
         }
     }
     let missing = |what: &str| Refusal::new(ResponseCode::InvalidParameter, format!("{what} is null, topic is {topic}"));

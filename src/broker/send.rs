@@ -164,7 +164,8 @@ pub fn check_size(core: &Core, request: &SendMessage<'_>, body: &[u8]) -> Result
     }
     // A whole batch stored as one record belongs to a queue of type BatchCQ, which no topic here has; a consumer would
     // take its body apart.
-    if request.sys_flag & flag::INNER_BATCH != 0 {
+    // And no transaction has more than one message.
+    if request.sys_flag & flag::INNER_BATCH != 0 || request.batch && request.sys_flag & flag::TRANSACTION != 0 {
         return Err(illegal(core));
     }
     Ok(())

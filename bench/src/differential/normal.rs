@@ -61,7 +61,7 @@ pub const EXCEPTION_REASON: &str = "where the original fails with a Java excepti
 /// What Java's answers begin with, and keep where a handler sets the code alone.
 const UNSET: &str = "not set any response code";
 pub const UNSET_REASON: &str = "a success whose remark is `not set any response code` is one without a remark: the original's handler set the \
-    code and forgot the text that answers begin with";
+    code and forgot the text that answers begin with; and an empty remark is none, which a binary header cannot tell apart";
 
 pub const HEADER_REASON: &str = "of a header, language, version, encoding and number are not compared: the first two say who answers, \
     the encoding is the request's with us and the broker's own with the original, and the number is the request's";
@@ -217,7 +217,7 @@ impl World {
         let (code_is, remark) = (answer.get("code").cloned().unwrap_or_default(), answer.get("remark"));
         if code_is == "1" && remark.is_none_or(|remark| is_exception(remark)) {
             answer.insert("remark".into(), EXCEPTION.into());
-        } else if code_is == "0" && remark.is_some_and(|remark| remark == UNSET) {
+        } else if remark.is_some_and(|remark| remark.is_empty() || code_is == "0" && remark == UNSET) {
             answer.remove("remark");
         }
         for (path, value) in &mut answer {

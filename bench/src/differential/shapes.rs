@@ -80,11 +80,24 @@ pub const BODIES: &[(&str, &str)] = &[
     ("unlock", r#"{"clientId":"NAME","consumerGroup":"GROUP","mqSet":[{"brokerName":"broker-a","queueId":NUMBER,"topic":"TOPIC"}]}"#),
 ];
 
-/// What may be wrong with any field; the field is left out where there is nothing.
-const WRONG: &[Option<&str>] = &[None, Some(""), Some("x"), Some("-1"), Some("99999999999999999999"), Some("2147483647")];
+/// What may be wrong with a number; the field is left out where there is nothing.
+const WRONG_NUMBERS: &[Option<&str>] = &[None, Some(""), Some("x"), Some("-1"), Some("99999999999999999999"), Some("2147483647")];
 
-pub fn wrong(rng: &mut Rng) -> Option<&'static str> {
-    WRONG[rng.usize(..WRONG.len())]
+/// What may be wrong with a name. Each is a name that nobody can have: one that somebody could have would stay behind.
+const WRONG_NAMES: &[Option<&str>] = &[None, Some(""), Some("a b"), Some("a/b"), Some("é")];
+
+pub fn wrong(kind: Kind, rng: &mut Rng) -> Option<&'static str> {
+    let values = match kind {
+        Topic | Group | Name => WRONG_NAMES,
+        Queue | Offset | Number | Flag | Perm | Time | Tag | Properties | Level | Body | Subscription => WRONG_NUMBERS,
+    };
+    values[rng.usize(..values.len())]
+}
+
+/// A step that has one of them.
+pub fn has_a_wrong_field(step: &str) -> bool {
+    let values = WRONG_NUMBERS.iter().chain(WRONG_NAMES).flatten().any(|value| step.contains(&format!("=\"{value}\"")));
+    values || step.split(' ').any(|word| word.starts_with('-'))
 }
 
 pub fn right(kind: Kind, rng: &mut Rng) -> String {
@@ -102,7 +115,7 @@ pub fn right(kind: Kind, rng: &mut Rng) -> String {
         Name => one(rng, &["n1-$run", "n2-$run", "n3-$run"]),
         Properties => one(rng, &["", "TAGS=ta", "TAGS=tb;KEYS=k1 k2", "UNIQ_KEY=u-$run", "a=1;b=2", "WAIT=false"]),
         Level => one(rng, &["-1", "900000000000"]),
-        Body => one(rng, &["hello", "", "é", "${z*2000}"]),
+        Body => one(rng, &["hello", "h", "é", "${z*2000}"]),
         Subscription => one(rng, &["4", "5"]),
     }
 }
