@@ -20,11 +20,19 @@ pub enum Server {
 #[derive(Clone, Debug)]
 pub enum Deed {
     /// `let NAME = VALUE`: the same on both sides, as far as the value has no captured one in it.
-    Set { name: String, value: String },
+    Set {
+        name: String,
+        value: String,
+    },
     /// `let NAME = answer.PATH`
-    Capture { name: String, path: String },
+    Capture {
+        name: String,
+        path: String,
+    },
     /// `mark NAME`: now, in milliseconds.
-    Mark { name: String },
+    Mark {
+        name: String,
+    },
     Wait(Duration),
     /// `conn N`: the connection, to broker and name server, that the next steps use.
     Use(u32),
@@ -32,13 +40,25 @@ pub enum Deed {
     Close,
     Request(Box<Request>),
     /// `raw broker HEX`: bytes as they are, which need not be a frame.
-    Raw { server: Server, hex: String },
+    Raw {
+        server: Server,
+        hex: String,
+    },
     /// `answer`: to the request of this connection that was sent `later`.
-    Answer { within: Duration },
+    Answer {
+        within: Duration,
+    },
     /// `pushed CODE 3s FIELD=VALUE`: the request that the broker sends to us; of several, the one with that field.
-    Pushed { code: i32, within: Duration, field: Option<(String, String)> },
+    Pushed {
+        code: i32,
+        within: Duration,
+        field: Option<(String, String)>,
+    },
     /// `nothing CODE 300ms`: no such request comes from the broker.
-    Nothing { code: i32, within: Duration },
+    Nothing {
+        code: i32,
+        within: Duration,
+    },
     /// `reply`: our answer to what was pushed last.
     Reply(Box<Request>),
 }

@@ -54,7 +54,14 @@ fn row(line: &str) -> Option<Row> {
     let (step, paths) = rest.rsplit_once(" | ")?;
     let trimmed = |text: &str| text.trim().to_string();
     let paths = paths.split(',').map(trimmed).collect();
-    Some(Row { line: line.into(), file: trimmed(file), step: trimmed(step), paths, why: trimmed(why), used: AtomicBool::new(false) })
+    Some(Row {
+        line: line.into(),
+        file: trimmed(file),
+        step: trimmed(step),
+        paths,
+        why: trimmed(why),
+        used: AtomicBool::new(false),
+    })
 }
 
 fn bad(number: usize, line: &str) -> String {

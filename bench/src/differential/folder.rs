@@ -27,7 +27,8 @@ impl Folder {
         let lines = pending.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
         let pending: Result<_, String> = lines
             .map(|line| {
-                let (file, what) = line.split_once(" | ").ok_or_else(|| format!("{PENDING}: a line is `file | what it waits for`: {line}"))?;
+                let (file, what) =
+                    line.split_once(" | ").ok_or_else(|| format!("{PENDING}: a line is `file | what it waits for`: {line}"))?;
                 Ok((file.trim().to_string(), what.trim().to_string()))
             })
             .collect();

@@ -152,6 +152,13 @@ pub const TABLE: &[Normalisation] = &[
         reason: "the place of the half message in the log; 0, which says that there was none, is compared",
     },
     Normalisation {
+        name: "half-offset",
+        codes: &[39],
+        paths: &["body[0].queueOffset", "ext.tranStateTableOffset"],
+        becomes: |value, _| value.parse::<i64>().is_ok_and(|at| at >= 0).then_some("<half offset>"),
+        reason: "half messages of all topics stand in one queue, so where one stands depends on the others",
+    },
+    Normalisation {
         name: "data-version",
         codes: &[],
         paths: &["*ataVersion.counter", "*ataVersion.timestamp", "*ataVersion.stateVersion", "ext.version"],
@@ -168,7 +175,14 @@ pub const TABLE: &[Normalisation] = &[
     Normalisation {
         name: "spent",
         codes: &[],
-        paths: &["body.spentTimeMills", "body.consumeTimeSpanSet[*].delayTime", "body.consumeTps", "body.topicPutTps", "body.stats*.avgpt", "body.stats*.tps"],
+        paths: &[
+            "body.spentTimeMills",
+            "body.consumeTimeSpanSet[*].delayTime",
+            "body.consumeTps",
+            "body.topicPutTps",
+            "body.stats*.avgpt",
+            "body.stats*.tps",
+        ],
         becomes: |value, _| value.parse::<f64>().is_ok().then_some("<rate>"),
         reason: "durations and rates are those of the machine",
     },
@@ -222,7 +236,8 @@ impl World {
         }
         for (path, value) in &mut answer {
             let row = TABLE.iter().find_map(|row| {
-                let applies = (row.codes.is_empty() || row.codes.contains(&code)) && row.paths.iter().any(|pattern| fits(pattern, path));
+                let applies =
+                    (row.codes.is_empty() || row.codes.contains(&code)) && row.paths.iter().any(|pattern| fits(pattern, path));
                 if applies { (row.becomes)(value, self.now) } else { None }
             });
             if let Some(name) = row {
@@ -239,18 +254,24 @@ fn is_exception(remark: &str) -> bool {
     first.contains('.') && (first.ends_with("Exception") || first.ends_with("Error")) || remark.starts_with("Cannot invoke \"")
 }
 
-/// The table as `--normalisations` prints it.
+/// Name, paths and reason of each: what `--normalisations` prints, and docs/differential.md has as a table.
+fn rows() -> Vec<[String; 3]> {
+    let row = |name: &str, paths: &str, reason: &str| [name, paths, reason].map(str::to_string);
+    let mut rows: Vec<_> = EVERYWHERE.iter().map(|(name, reason)| row(name, "everywhere", reason)).collect();
+    rows.push(row("set", &SETS.join(", "), SETS_REASON));
+    rows.push(row("exception", "code, remark", EXCEPTION_REASON));
+    rows.push(row("unset-remark", "remark", UNSET_REASON));
+    rows.push(row("header", "language, version, encoding, opaque", HEADER_REASON));
+    rows.extend(TABLE.iter().map(|normal| {
+        let codes = if normal.codes.is_empty() { String::new() } else { format!("; of requests {:?} only", normal.codes) };
+        row(normal.name, &(normal.paths.join(", ") + &codes), normal.reason)
+    }));
+    rows
+}
+
 pub fn listed() -> String {
-    let mut lines: Vec<String> = EVERYWHERE.iter().map(|(name, reason)| format!("{name}\n    everywhere\n    {reason}")).collect();
-    lines.push(format!("set\n    {}\n    {SETS_REASON}", SETS.join(", ")));
-    lines.push(format!("exception\n    code, remark\n    {EXCEPTION_REASON}"));
-    lines.push(format!("unset-remark\n    remark\n    {UNSET_REASON}"));
-    lines.push(format!("header\n    language, version, encoding, opaque\n    {HEADER_REASON}"));
-    for row in TABLE {
-        let codes = if row.codes.is_empty() { String::new() } else { format!(" of requests {:?}", row.codes) };
-        lines.push(format!("{}\n    {}{codes}\n    {}", row.name, row.paths.join(", "), row.reason));
-    }
-    lines.join("\n\n")
+    let blocks: Vec<String> = rows().iter().map(|[name, paths, reason]| format!("{name}\n    {paths}\n    {reason}")).collect();
+    blocks.join("\n\n")
 }
 
 #[cfg(test)]
@@ -275,6 +296,16 @@ mod tests {
         assert_eq!(normal("queueOffset", "1700000000500"), "1700000000500", "no field of a time");
         assert_eq!(normal("msgId", "my-own"), "my-own");
         assert_eq!(normal("any", "at 127.0.0.1:9 in T-r7x"), "at <broker> in T-<run>");
+    }
+
+    #[test]
+    fn the_documentation_has_the_table() {
+        let documented = include_str!("../../../docs/differential.md");
+        let code = |paths: &str| paths.split(", ").map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
+        for [name, paths, reason] in rows() {
+            let row = format!("| {name} | {} | {reason} |", code(&paths));
+            assert!(documented.contains(&row), "docs/differential.md does not have this row:\n{row}");
+        }
     }
 
     #[test]

@@ -25,7 +25,9 @@ mod tests {
 
     #[test]
     fn stars_stand_for_anything() {
-        for (pattern, text) in [("a", "a"), ("*", ""), ("a*c", "abc"), ("body[*].x", "body[12].x"), ("*b*", "abc"), ("a*b*c", "a1b2bc")] {
+        for (pattern, text) in
+            [("a", "a"), ("*", ""), ("a*c", "abc"), ("body[*].x", "body[12].x"), ("*b*", "abc"), ("a*b*c", "a1b2bc")]
+        {
             assert!(fits(pattern, text), "{pattern} {text}");
         }
         for (pattern, text) in [("a", "ab"), ("a*c", "ab"), ("body[*].x", "body[1].xy"), ("ab*bc", "abc")] {

@@ -41,13 +41,20 @@ pub fn files(args: &Differential, folder: &Folder, original: Option<&Peer>, ours
             let answers = one.original.as_ref().expect("--record asks the original").as_ref()?;
             let path = folder.recording(&one.script.name);
             fs::create_dir_all(path.parent().expect("in the folder of recordings")).map_err(|error| error.to_string())?;
-            fs::write(&path, recording::write(&one.script, answers, server)).map_err(|error| format!("{}: {error}", path.display()))?;
+            fs::write(&path, recording::write(&one.script, answers, server))
+                .map_err(|error| format!("{}: {error}", path.display()))?;
         }
     }
     report(folder, &taken)
 }
 
-fn take_all(args: &Differential, folder: &Folder, scripts: Vec<Script>, original: Option<&Peer>, ours: Option<&Peer>) -> Vec<Taken> {
+fn take_all(
+    args: &Differential,
+    folder: &Folder,
+    scripts: Vec<Script>,
+    original: Option<&Peer>,
+    ours: Option<&Peer>,
+) -> Vec<Taken> {
     // The longest first, so that none of them runs alone at the end.
     let mut waiting = scripts;
     waiting.sort_by_key(|script| script.steps.len());
@@ -61,7 +68,8 @@ fn take_all(args: &Differential, folder: &Folder, scripts: Vec<Script>, original
                     let (original, ours) = thread::scope(|both| {
                         let original = original.map(|peer| both.spawn(|| take(args, peer, &script, &run)));
                         let ours = ours.map(|peer| both.spawn(|| take(args, peer, &script, &run)));
-                        let joined = |handle: thread::ScopedJoinHandle<'_, _>| handle.join().expect("taking steps does not panic");
+                        let joined =
+                            |handle: thread::ScopedJoinHandle<'_, _>| handle.join().expect("taking steps does not panic");
                         (original.map(joined), ours.map(joined))
                     });
                     let recorded = || text(&folder.recording(&script.name)).and_then(|text| recording::read(&script, &text));

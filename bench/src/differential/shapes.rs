@@ -2,11 +2,11 @@
 //! right ones and wrong ones.
 //!
 //! Left out are requests whose answers two brokers need not agree on: a queue of the broker's choice, long polls, places in
-//! the log, lists of everything there is.
+//! the log, lists of everything there is. Groups are not deleted: the original makes one for a pull that it then refuses.
 
 use fastrand::Rng;
 
-use Kind::{Body, Flag, Group, Level, Name, Number, Offset, Perm, Properties, Queue, Subscription, Tag, Time, Topic};
+use Kind::{Bits, Body, Flag, Group, Level, Name, Number, Offset, Perm, Properties, Queue, Subscription, Tag, Time, Topic};
 
 /// A kind of value.
 #[derive(Clone, Copy)]
@@ -25,6 +25,8 @@ pub enum Kind {
     Level,
     Body,
     Subscription,
+    /// System flags that may go with any body.
+    Bits,
 }
 
 pub struct Shape {
@@ -41,10 +43,22 @@ const fn shape(weight: u32, begin: &'static str, fields: &'static [(&'static str
 
 pub const SHAPES: &[Shape] = &[
     shape(20, "send", &[("b", Topic), ("e", Queue), ("props", Properties), ("body", Body)]),
-    shape(6, "send", &[("b", Topic), ("e", Queue), ("f", Number), ("h", Number), ("g", Time), ("j", Number), ("c", Topic), ("d", Number)]),
+    shape(
+        6,
+        "send",
+        &[("b", Topic), ("e", Queue), ("f", Bits), ("h", Number), ("g", Time), ("j", Number), ("c", Topic), ("d", Number)],
+    ),
     shape(6, "sendlong", &[("topic", Topic), ("queueId", Queue), ("props", Properties), ("body", Body)]),
-    shape(20, "pull", &[("topic", Topic), ("consumerGroup", Group), ("queueId", Queue), ("queueOffset", Offset), ("maxMsgNums", Number)]),
-    shape(8, "pull", &[("topic", Topic), ("queueId", Queue), ("subscription", Tag), ("sysFlag", Subscription), ("commitOffset", Offset)]),
+    shape(
+        20,
+        "pull",
+        &[("topic", Topic), ("consumerGroup", Group), ("queueId", Queue), ("queueOffset", Offset), ("maxMsgNums", Number)],
+    ),
+    shape(
+        8,
+        "pull",
+        &[("topic", Topic), ("queueId", Queue), ("subscription", Tag), ("sysFlag", Subscription), ("commitOffset", Offset)],
+    ),
     shape(4, "litepull", &[("topic", Topic), ("consumerGroup", Group), ("queueId", Queue), ("queueOffset", Offset)]),
     shape(10, "commit", &[("topic", Topic), ("consumerGroup", Group), ("queueId", Queue), ("commitOffset", Offset)]),
     shape(10, "committed", &[("topic", Topic), ("consumerGroup", Group), ("queueId", Queue), ("setZeroIfNotFound", Flag)]),
@@ -58,7 +72,6 @@ pub const SHAPES: &[Shape] = &[
     shape(3, "broker DELETE_TOPIC_IN_BROKER", &[("topic", Topic)]),
     shape(5, "broker GET_TOPIC_STATS_INFO", &[("topic", Topic)]),
     shape(4, "broker GET_SUBSCRIPTIONGROUP_CONFIG", &[("group", Group)]),
-    shape(3, "broker DELETE_SUBSCRIPTIONGROUP", &[("groupName", Group), ("cleanOffset", Flag)]),
     shape(4, "broker GET_CONSUMER_LIST_BY_GROUP", &[("consumerGroup", Group)]),
     shape(4, "broker GET_CONSUMER_CONNECTION_LIST", &[("consumerGroup", Group)]),
     shape(3, "broker GET_PRODUCER_CONNECTION_LIST", &[("producerGroup", Group)]),
@@ -76,8 +89,14 @@ pub const BODIES: &[(&str, &str)] = &[
         "heartbeat",
         r#"{"clientID":"NAME","consumerDataSet":[{"consumeFromWhere":"CONSUME_FROM_FIRST_OFFSET","consumeType":"CONSUME_PASSIVELY","groupName":"GROUP","messageModel":"CLUSTERING","subscriptionDataSet":[{"classFilterMode":false,"codeSet":[],"expressionType":"TAG","subString":"*","subVersion":NUMBER,"tagsSet":[],"topic":"TOPIC"}],"unitMode":false}],"producerDataSet":[{"groupName":"GROUP"}]}"#,
     ),
-    ("lock", r#"{"clientId":"NAME","consumerGroup":"GROUP","mqSet":[{"brokerName":"broker-a","queueId":NUMBER,"topic":"TOPIC"}]}"#),
-    ("unlock", r#"{"clientId":"NAME","consumerGroup":"GROUP","mqSet":[{"brokerName":"broker-a","queueId":NUMBER,"topic":"TOPIC"}]}"#),
+    (
+        "lock",
+        r#"{"clientId":"NAME","consumerGroup":"GROUP","mqSet":[{"brokerName":"broker-a","queueId":NUMBER,"topic":"TOPIC"}]}"#,
+    ),
+    (
+        "unlock",
+        r#"{"clientId":"NAME","consumerGroup":"GROUP","mqSet":[{"brokerName":"broker-a","queueId":NUMBER,"topic":"TOPIC"}]}"#,
+    ),
 ];
 
 /// What may be wrong with a number; the field is left out where there is nothing.
@@ -89,7 +108,7 @@ const WRONG_NAMES: &[Option<&str>] = &[None, Some(""), Some("a b"), Some("a/b"),
 pub fn wrong(kind: Kind, rng: &mut Rng) -> Option<&'static str> {
     let values = match kind {
         Topic | Group | Name => WRONG_NAMES,
-        Queue | Offset | Number | Flag | Perm | Time | Tag | Properties | Level | Body | Subscription => WRONG_NUMBERS,
+        Queue | Offset | Number | Flag | Perm | Time | Tag | Properties | Level | Body | Subscription | Bits => WRONG_NUMBERS,
     };
     values[rng.usize(..values.len())]
 }
@@ -117,5 +136,6 @@ pub fn right(kind: Kind, rng: &mut Rng) -> String {
         Level => one(rng, &["-1", "900000000000"]),
         Body => one(rng, &["hello", "h", "é", "${z*2000}"]),
         Subscription => one(rng, &["4", "5"]),
+        Bits => one(rng, &["0", "0", "2", "8", "256"]),
     }
 }

@@ -6,9 +6,8 @@ use super::random::Both;
 const TRIES_MAX: usize = 60;
 
 pub fn shrink(both: &Both<'_>, steps: &[String]) -> Vec<String> {
-    let differs = |steps: &[String]| {
-        both.find(steps).is_ok_and(|found| found.is_some_and(|found| found.index + 1 == steps.len()))
-    };
+    let differs =
+        |steps: &[String]| both.find(steps).is_ok_and(|found| found.is_some_and(|found| found.index + 1 == steps.len()));
     shortest(steps, differs)
 }
 

@@ -74,7 +74,8 @@ impl<'p> Side<'p> {
         let mut answers = Vec::new();
         for (index, step) in script.steps.iter().enumerate() {
             let brought = self.step(&step.deed);
-            let brought = brought.map_err(|error| format!("{}, {}.steps, `{}`: {error}", self.peer.name, script.name, step.text))?;
+            let brought =
+                brought.map_err(|error| format!("{}, {}.steps, `{}`: {error}", self.peer.name, script.name, step.text))?;
             let answer = brought.filter(|_| step.deed.is_compared()).map(|(code, outcome)| self.world().normal(code, &outcome));
             seen(index, answer.as_ref());
             answers.push(answer);
@@ -106,7 +107,8 @@ impl<'p> Side<'p> {
                 return Ok(Some((0, self.kept(outcome))));
             }
             Deed::Answer { within } => {
-                let (server, opaque, code) = self.open.remove(&self.current).ok_or("nothing was sent `later` on this connection")?;
+                let (server, opaque, code) =
+                    self.open.remove(&self.current).ok_or("nothing was sent `later` on this connection")?;
                 let connection = self.connection(server)?;
                 let outcome = outcome(connection.answer(opaque, *within), connection);
                 return Ok(Some((code, self.kept(outcome))));

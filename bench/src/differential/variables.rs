@@ -70,7 +70,9 @@ fn sum(value: String, rest: &str) -> (String, &str) {
     let Some(sign @ ('+' | '-')) = rest.chars().next() else { return (value, rest) };
     let end = 1 + rest[1..].find(|char: char| !char.is_ascii_digit()).unwrap_or(rest.len() - 1);
     match (value.parse::<i64>(), rest[1..end].parse::<i64>()) {
-        (Ok(value), Ok(add)) => ((if sign == '+' { value.wrapping_add(add) } else { value.wrapping_sub(add) }).to_string(), &rest[end..]),
+        (Ok(value), Ok(add)) => {
+            ((if sign == '+' { value.wrapping_add(add) } else { value.wrapping_sub(add) }).to_string(), &rest[end..])
+        }
         _ => (value, rest),
     }
 }

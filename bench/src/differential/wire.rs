@@ -70,9 +70,8 @@ impl Connection {
 
     /// The first request of that code, and with that field if one is named.
     pub fn pushed(&mut self, code: i32, within: Duration, field: Option<&(String, String)>) -> Option<Message> {
-        let fits = |message: &Message| {
-            message.code == code && field.is_none_or(|(name, value)| message.fields.get(name) == Some(value))
-        };
+        let fits =
+            |message: &Message| message.code == code && field.is_none_or(|(name, value)| message.fields.get(name) == Some(value));
         self.until(within, |connection| {
             let at = connection.pushed.iter().position(fits)?;
             connection.pushed.remove(at)
