@@ -7,7 +7,7 @@ use std::time::Duration;
 use ringmq::remoting::code::REQUEST_CODES;
 
 /// For an answer that should come at once.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// Long enough for a broker that would answer what it should not.
 const SILENCE: Duration = Duration::from_millis(150);
 

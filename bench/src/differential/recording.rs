@@ -1,4 +1,5 @@
-//! The original's answers in a file, for machines that cannot run it: normalised, step by step, to be read in a diff.
+//! The original's answers in a file, for machines that cannot run it: normalised, step by step, to be read in a diff, and no
+//! more of them than is compared.
 //!
 //! ```text
 //! # Apache RocketMQ 5.3.3
@@ -9,6 +10,7 @@
 
 use super::answer::Answer;
 use super::language::Script;
+use super::pattern::fits;
 use super::side::Answers;
 
 /// Newlines of a value, and the bars they are written as.
@@ -19,7 +21,8 @@ pub fn write(script: &Script, answers: &Answers, server: &str) -> String {
     for (step, answer) in script.steps.iter().zip(answers) {
         let Some(answer) = answer else { continue };
         out.push_str(&format!("\n-- {}\n", step.id));
-        for (path, value) in answer {
+        let only = step.deed.only();
+        for (path, value) in answer.iter().filter(|(path, _)| only.is_empty() || only.iter().any(|pattern| fits(pattern, path))) {
             let value = ESCAPES.iter().fold(value.clone(), |value, (plain, escaped)| value.replace(plain, escaped));
             out.push_str(&format!("{path}: {value}\n"));
         }

@@ -35,6 +35,9 @@ pub fn files(args: &Differential, folder: &Folder, original: Option<&Peer>, ours
     if let Some(missing) = args.files.iter().find(|name| !scripts.iter().any(|script| script.name == **name)) {
         return Err(format!("there is no {missing}.steps in {}", args.folder.display()));
     }
+    for peer in [original, ours].into_iter().flatten() {
+        warm(folder, peer)?;
+    }
     let taken = take_all(args, folder, scripts, original, ours);
     if let Some(server) = &args.record {
         for one in &taken {
@@ -46,6 +49,18 @@ pub fn files(args: &Differential, folder: &Folder, original: Option<&Peer>, ours
         }
     }
     report(folder, &taken)
+}
+
+/// A Java process takes seconds for the first of everything, and a broker is not registered as soon as it listens.
+fn warm(folder: &Folder, peer: &Peer) -> Result<(), String> {
+    const STEPS: &str = "let topic = Warm-$run
+        let group = warm-$run
+        topic topic=$topic @until=code=0 @within=60s
+        send @until=code=0 @within=60s
+        pull @until=code=0 @within=60s
+        namesrv GET_ROUTEINFO_BY_TOPIC topic=$topic @until=code=0 @within=60s";
+    let script = Script::parse("warm", STEPS, &folder.templates)?;
+    Side::new(peer, &run_name("warm")).take(&script, |_, _| {}).map(drop)
 }
 
 fn take_all(
