@@ -30,6 +30,9 @@ pub const EVERYWHERE: &[(&str, &str)] = &[
     ),
 ];
 
+pub const BUSY_REASON: &str = "a request that is refused because the broker has no time for it (code 2 and `[…]broker busy`) is asked again: the \
+    original drops what waited 200 ms, which a loaded machine makes happen";
+
 /// Arrays that are sets: Java writes them in the order of a hash table.
 pub const SETS: &[&str] = &[
     "body.topicList",
@@ -261,6 +264,7 @@ fn rows() -> Vec<[String; 3]> {
     rows.push(row("set", &SETS.join(", "), SETS_REASON));
     rows.push(row("exception", "code, remark", EXCEPTION_REASON));
     rows.push(row("unset-remark", "remark", UNSET_REASON));
+    rows.push(row("busy", "code, remark", BUSY_REASON));
     rows.push(row("header", "language, version, encoding, opaque", HEADER_REASON));
     rows.extend(TABLE.iter().map(|normal| {
         let codes = if normal.codes.is_empty() { String::new() } else { format!("; of requests {:?} only", normal.codes) };

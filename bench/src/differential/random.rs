@@ -4,7 +4,7 @@
 //! is short, so that what led to a difference is near. The same seed gives the same sequences.
 //!
 //! Must always be true: a difference counts when it shows again in a second run of its sequence, with other names; one
-//! that does not is said and not counted, because the original's index follows its log at its own pace.
+//! that does not is said and not counted, because a loaded machine can make an answer late.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -131,7 +131,9 @@ fn sequence(seed: u64, number: usize) -> Vec<String> {
         let shape = shape.expect("the weights are theirs");
         let mut step = shape.begin.to_string();
         for (name, kind) in shape.fields {
-            let value = if rng.u32(..WRONG_ONE_IN) == 0 {
+            // Numbers that a send does not need fail the original's sends; step files have them.
+            let needed = !(shape.begin == "send" && matches!(*name, "j" | "d"));
+            let value = if needed && rng.u32(..WRONG_ONE_IN) == 0 {
                 wrong(*kind, &mut rng).map(str::to_string)
             } else {
                 Some(right(*kind, &mut rng))
@@ -163,10 +165,6 @@ fn sequence(seed: u64, number: usize) -> Vec<String> {
             step = step.replace("=\"Rc-$run\"", "=\"Ra-$run\"").replace("=\"Rnone-$run\"", "=\"Ra-$run\"");
         }
         steps.push(step);
-        if sends {
-            // The original's index follows its log a few milliseconds behind.
-            steps.push("wait 8ms".into());
-        }
     }
     steps
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use ringmq::remoting::code::RequestCode;
 use ringmq::remoting::message::batch::InnerMessage;
 
 use super::answer::{Answer, Outcome, take_apart};
@@ -19,6 +20,12 @@ use crate::setup::millis;
 
 /// Between two attempts of a request with `@until`.
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
+const SENDS: [i32; 3] =
+    [RequestCode::SendMessage as i32, RequestCode::SendMessageV2 as i32, RequestCode::SendBatchMessage as i32];
+/// How long a message is waited for that does not come into its queue.
+const SETTLE_LIMIT: Duration = Duration::from_millis(400);
+/// How long a broker that says it is busy is asked again.
+const BUSY_LIMIT: Duration = Duration::from_secs(20);
 /// After bytes that are no frame a server answers, closes, or does nothing.
 const RAW_LIMIT: Duration = Duration::from_secs(1);
 
@@ -147,7 +154,8 @@ impl<'p> Side<'p> {
             Some((path, value)) => Some((path.clone(), self.variables.fill(value)?)),
             None => None,
         };
-        let deadline = Instant::now() + request.within;
+        let began = Instant::now();
+        let deadline = began + request.within;
         loop {
             self.opaque += 1;
             let message =
@@ -166,6 +174,11 @@ impl<'p> Side<'p> {
                 return Ok(None);
             }
             let outcome = outcome(connection.answer(opaque, request.within), connection);
+            if is_busy(&outcome) && Instant::now() < began + BUSY_LIMIT {
+                sleep(AGAIN_AFTER);
+                continue;
+            }
+            self.settle(&message, &outcome)?;
             let outcome = self.kept(outcome);
             let fits = until.as_ref().is_none_or(|(path, value)| self.last.get(path) == Some(value));
             if fits || Instant::now() >= deadline {
@@ -173,6 +186,37 @@ impl<'p> Side<'p> {
             }
             sleep(AGAIN_AFTER);
         }
+    }
+
+    /// Waits until a message that was sent can be read: the original's index follows its log at its own pace. One that went
+    /// elsewhere first, because it is delayed or half of a transaction, is not waited for longer than the limit.
+    fn settle(&mut self, sent: &Message, outcome: &Outcome) -> Result<(), String> {
+        let Outcome::Came(answer) = outcome else { return Ok(()) };
+        let (Some(topic), Some(queue), Some(offset)) =
+            (sent.fields.get("b").or(sent.fields.get("topic")), answer.fields.get("queueId"), answer.fields.get("queueOffset"))
+        else {
+            return Ok(());
+        };
+        if answer.code != 0 || !SENDS.contains(&sent.code) {
+            return Ok(());
+        }
+        let offset: i64 = offset.parse().unwrap_or(0);
+        let fields = BTreeMap::from([("topic".to_string(), topic.clone()), ("queueId".to_string(), queue.clone())]);
+        let deadline = Instant::now() + SETTLE_LIMIT;
+        while Instant::now() < deadline {
+            self.opaque += 1;
+            let opaque = self.opaque;
+            let ask = Message::request(RequestCode::GetMaxOffset.number(), opaque, false, fields.clone(), Vec::new());
+            let frame = ask.frame(&Manner { binary: false, language: LANGUAGE, version: VERSION })?;
+            let connection = self.connection(Server::Broker)?;
+            connection.send(&frame);
+            let end = connection.answer(opaque, SETTLE_LIMIT).and_then(|answer| answer.fields.get("offset")?.parse::<i64>().ok());
+            if end.is_some_and(|end| end > offset) {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     fn connection(&mut self, server: Server) -> Result<&mut Connection, String> {
@@ -239,6 +283,11 @@ fn outcome(found: Option<Message>, connection: &Connection) -> Outcome {
         None if connection.closed => Outcome::Closed,
         None => Outcome::Nothing,
     }
+}
+
+/// `[TIMEOUT_CLEAN_QUEUE]broker busy…`, `[OVERLOAD]system busy…`: the machine's, not the broker's, and nothing was done.
+fn is_busy(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Came(Message { code: 2, remark: Some(remark), .. }) if remark.starts_with('['))
 }
 
 fn bytes_of(hex: &str) -> Result<Vec<u8>, String> {
