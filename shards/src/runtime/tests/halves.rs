@@ -53,6 +53,7 @@ async fn opened() -> Rc<LiveShard> {
         cold_bytes_max: 1 << 20,
         offsets_max: 100,
         pulls_max: 100,
+        timers_max: 1_000,
     };
     open(options).await.unwrap().0
 }

@@ -98,6 +98,7 @@ fn options() -> ShardOptions {
         cold_bytes_max: 512 << 10,
         offsets_max: 100,
         pulls_max: 100,
+        timers_max: 1_000,
     }
 }
 

@@ -50,6 +50,7 @@ mod bodies {
             cold_bytes_max: 512 << 10,
             offsets_max: 100,
             pulls_max: 100,
+            timers_max: 1_000,
         };
         open(options).await.unwrap().0
     }

@@ -177,6 +177,7 @@ async fn read(live: &LiveShard, queue: usize, ledger: &RefCell<Ledger>) {
             messages_max: 32,
             bytes_max: 1 << 20,
             filter: TagFilter::ALL,
+            properties: None,
             hold_millis: 0,
         };
         let pulled = live.pull(&request).await.unwrap();
