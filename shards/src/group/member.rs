@@ -37,7 +37,7 @@ pub struct Member {
 }
 
 impl Member {
-    pub(super) fn new(client: &Client<'_>, now: Millis) -> Member {
+    pub fn new(client: &Client<'_>, now: Millis) -> Member {
         Member {
             client_id: client.client_id.to_owned(),
             address: client.address,

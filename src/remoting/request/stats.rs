@@ -118,6 +118,7 @@ pub fn write_producers(groups: &[(String, Vec<Member>)], body: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ringmq_shards::group::{Client, ConnectionId};
     use ringmq_shards::types::Millis;
 
     fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -143,13 +144,14 @@ mod tests {
             text(|body| write_consume_queue(0, 5, &[], &Filter::NotOnline("g@T1 is not online!".into()), body)),
             r#"{"filterData":"g@T1 is not online!","maxQueueIndex":5,"minQueueIndex":0,"queueData":[]}"#
         );
-        let member = Member {
-            client_id: "live@1".into(),
+        let client = Client {
+            connection: ConnectionId { core: 0, number: 1 },
+            client_id: "live@1",
             address: "127.0.0.1:48210".parse().expect("an address"),
             language: 0,
             version: 479,
-            last_heartbeat: Millis(1795289791274),
         };
+        let member = Member::new(&client, Millis(1795289791274));
         assert_eq!(
             text(|body| write_producers(&[("pg".into(), vec![member])], body)),
             r#"{"data":{"pg":[{"clientId":"live@1","language":"JAVA","lastUpdateTimestamp":1795289791274,"remoteIP":"/127.0.0.1:48210","version":479}]}}"#
