@@ -214,6 +214,8 @@ fn table(core: &Core, part: &Part) -> Vec<(String, String)> {
 
     put("putTps", three(|rate| rate.messages_in));
     put("getTransferredTps", three(|rate| rate.messages_out));
+    // As 4.x spells it; its clusterList fails without.
+    put("getTransferedTps", three(|rate| rate.messages_out));
     put("getFoundTps", three(|rate| rate.pulls_found));
     put("getMissTps", three(|rate| rate.pulls_missed));
     put("getTotalTps", three(|rate| rate.pulls_found + rate.pulls_missed));
