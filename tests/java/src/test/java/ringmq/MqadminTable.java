@@ -132,6 +132,7 @@ public final class MqadminTable {
             case "send": send(words.get(1), Integer.parseInt(words.get(2))); break;
             case "consume": consume(words.get(1), words.get(2), Integer.parseInt(words.get(3))); break;
             case "stop": CONSUMERS.remove(words.get(1)).shutdown(); break;
+            case "run": run(words.subList(1, words.size())); break;
             case "sleep": Thread.sleep(Long.parseLong(words.get(1))); break;
             case "write": Files.writeString(Path.of(NAMES.get("folder")).resolve(words.get(1)), words.get(2)); break;
             default: throw new IllegalArgumentException("no step " + words);
