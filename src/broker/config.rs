@@ -28,7 +28,11 @@ const NEVER_CHANGED: [&str; 4] = ["configBlackList", "brokerConfigPath", "rocket
 
 pub async fn get(call: Call) -> Result<Response, Refusal> {
     let core = &call.core;
-    let body = show::key_values(&properties(core));
+    let mut body = show::key_values(&properties(core));
+    if !body.contains("\nfilterServerNums=") {
+        // It means nothing here, and exportConfigs of mqadmin 4.9 fails without it.
+        body.push_str("filterServerNums=0\n");
+    }
     let mut version = Vec::new();
     write_version(core.settings_version.get(), &mut Writer::new(&mut version, Dialect::Fastjson));
     let version = String::from_utf8(version).expect("numbers in JSON");
