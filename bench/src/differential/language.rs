@@ -98,7 +98,8 @@ impl Templates {
 
 /// Lines with their numbers, without comments and empty ones; a line that ends with a backslash goes on in the next.
 fn joined_lines(text: &str) -> Vec<(usize, String)> {
-    let (mut lines, mut open): (Vec<(usize, String)>, Option<(usize, String)>) = (Vec::new(), None);
+    let mut lines = Vec::new();
+    let mut open: Option<(usize, String)> = None;
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if open.is_none() && (line.is_empty() || line.starts_with('#')) {
