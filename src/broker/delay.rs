@@ -157,10 +157,10 @@ fn too_long() -> Refusal {
 impl Core {
     /// Stores a message of the broker's own, or lets it wait when it says so; returns when that is durable.
     pub async fn store(self: &Rc<Self>, mut message: OwnedMessage) -> Result<Appended, Refusal> {
-        if let Some(diverted) = self.divert(&mut message)? {
-            if let Some(target) = diverted.takes_back {
-                recall::take_back(self, target).await?;
-            }
+        if let Some(diverted) = self.divert(&mut message)?
+            && let Some(target) = diverted.takes_back
+        {
+            recall::take_back(self, target).await?;
         }
         self.put(message).await
     }

@@ -54,7 +54,7 @@ async fn serve(
         return bury(core, connection, frame, header, &request, &sent, (name, queue_id)).await;
     }
     send::check_message(core, &request, &sent, frame.body)?;
-    while send::append(core, connection, frame, header, &request, &sent, queue_id, send::Attempt::First) == Flow::Later {
+    while send::append(core, connection, frame, header, &request, &sent, (queue_id, send::Attempt::First)) == Flow::Later {
         core.live.room().await;
     }
     Ok(())

@@ -69,7 +69,7 @@ fn serve(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header
     };
     let sent = Sent::of(request.properties.as_bytes());
     match check(core, connection.peer, &request, &sent, frame.body) {
-        Ok(Checked::Ready { queue_id }) => append(core, connection, frame, header, &request, &sent, queue_id, attempt),
+        Ok(Checked::Ready { queue_id }) => append(core, connection, frame, header, &request, &sent, (queue_id, attempt)),
         Ok(Checked::Retry { queue_id }) => {
             retry_send::start(core, connection, frame, queue_id);
             Flow::Taken
@@ -190,8 +190,7 @@ pub fn append(
     header: &Header<'_>,
     request: &SendMessage<'_>,
     sent: &Sent<'_>,
-    queue_id: u32,
-    attempt: Attempt,
+    (queue_id, attempt): (u32, Attempt),
 ) -> Flow {
     let mut composed = core.scratch.borrow_mut();
     let made_key;

@@ -7,11 +7,11 @@
 //! Before: `broker::dispatch`, `broker::stats`; after: `shards::timer`.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use ringmq_shards::runtime::{self, mesh::Request};
 use ringmq_shards::shard::Shard;
 use ringmq_shards::timer::{LEVEL_LANE_MAX, SCHEDULE_TOPIC, TIMER_TOPIC};
-use std::rc::Rc;
 
 use super::core::Core;
 use super::dispatch::Call;

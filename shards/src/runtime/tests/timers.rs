@@ -15,7 +15,7 @@ use crate::record::{NewMessage, Record};
 use crate::runtime::housekeeping::Retention;
 use crate::runtime::live::LiveShard;
 use crate::runtime::open::{ShardOptions, open};
-use crate::runtime::reader::PullRequest;
+use crate::runtime::reader::{PullRequest, Pulled};
 use crate::runtime::sim::{CrashKind, World};
 use crate::runtime::{Lane, fs, now, random, sleep, spawn};
 use crate::shard::AppendError;
@@ -181,20 +181,24 @@ async fn read(live: &LiveShard, queue: usize, ledger: &RefCell<Ledger>) {
             hold_millis: 0,
         };
         let pulled = live.pull(&request).await.unwrap();
-        let mut ledger = ledger.borrow_mut();
+        assert!(pulled.min_offset <= offset, "what was not read yet was deleted");
+        ledger.borrow_mut().note(queue, &pulled);
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+impl Ledger {
+    fn note(&mut self, queue: usize, pulled: &Pulled) {
         let mut rest = pulled.body.as_slice();
         while !rest.is_empty() {
             let record = Record::parse(rest).unwrap();
             let number = u64::from_be_bytes(record.body()[..8].try_into().unwrap()) as usize;
             assert_eq!(record.property("UNIQ_KEY"), Some(number.to_string().as_bytes()));
-            assert!(now() >= ledger.sent[number].deliver_at, "message {number} is early");
-            ledger.sent[number].delivered.push(record.store_timestamp());
+            assert!(now() >= self.sent[number].deliver_at, "message {number} is early");
+            self.sent[number].delivered.push(record.store_timestamp());
             rest = &rest[record.bytes().len()..];
         }
-        assert!(pulled.min_offset <= offset, "what was not read yet was deleted");
-        ledger.read[queue] = offset + i64::from(pulled.messages);
-        drop(ledger);
-        sleep(Duration::from_millis(20)).await;
+        self.read[queue] += i64::from(pulled.messages);
     }
 }
 
