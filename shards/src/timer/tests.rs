@@ -196,7 +196,7 @@ fn a_snapshot_and_the_log_behind_it_are_all_there_was() {
         let mut step = |timers: &mut Timers, log: &mut Vec<_>| {
             let at = LogPosition(position);
             position += u64::from(SIZE);
-            if random() % 3 == 0 && !live.is_empty() {
+            if random().is_multiple_of(3) && !live.is_empty() {
                 let gone = live.swap_remove(random() as usize % live.len());
                 timers.remove(gone.deliver_at, gone.position);
                 log.push((at, Err(gone)));
