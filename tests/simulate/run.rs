@@ -136,7 +136,8 @@ impl Story<'_> {
             clients::start(&self.shared, transactions::transact(self.shared.clone()));
         }
         let loses_acks = self.choice.plant == Some(Plant::LostAcks);
-        for group in 0..self.shared.pops.borrow().len() {
+        let groups = self.shared.pops.borrow().len();
+        for group in 0..groups {
             clients::start(&self.shared, pop::consume(self.shared.clone(), group, loses_acks));
         }
         for _ in 0..2 + self.below(4) {
@@ -160,7 +161,7 @@ impl Story<'_> {
         transactions::audit(&self.shared).await;
         self.world.jump_wall_clock(self.machine, pop::LEAP_MILLIS);
         self.say("audit of what was popped");
-        for group in 0..self.shared.pops.borrow().len() {
+        for group in 0..groups {
             let topic = self.shared.pops.borrow()[group].topic;
             let stored = self.shared.ledger.borrow().stored(topic);
             pop::audit(&self.shared, group, &stored).await;
