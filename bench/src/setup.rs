@@ -20,20 +20,26 @@ const UPDATE_CONSUMER_OFFSET: i32 = 15;
 const UPDATE_AND_CREATE_TOPIC: i32 = 17;
 const GET_MAX_OFFSET: i32 = 30;
 const UPDATE_AND_CREATE_SUBSCRIPTIONGROUP: i32 = 200;
-const SEND_MESSAGE_V2: i32 = 310;
+pub const SEND_MESSAGE_V2: i32 = 310;
 
 pub fn millis() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 pub fn send(topic: &str, queue: u32, properties: &str, opaque: i32, born: i64, body: &[u8], out: &mut Vec<u8>) {
-    let send = SendMessage {
+    let send = send_message(topic, queue, properties, 0, born);
+    let writer = RequestWriter::new(out, Encoding::Binary, opaque, SEND_MESSAGE_V2);
+    send.encode_v2(writer).body(body).finish().expect("it fits a frame");
+}
+
+pub fn send_message<'a>(topic: &'a str, queue: u32, properties: &'a str, sys_flag: i32, born: i64) -> SendMessage<'a> {
+    SendMessage {
         producer_group: GROUP,
         topic,
         default_topic: "TBW102",
         default_topic_queue_nums: 8,
         queue_id: queue as i32,
-        sys_flag: 0,
+        sys_flag,
         born_timestamp: born,
         flag: 0,
         properties,
@@ -42,9 +48,7 @@ pub fn send(topic: &str, queue: u32, properties: &str, opaque: i32, born: i64, b
         max_reconsume_times: None,
         batch: false,
         broker_name: None,
-    };
-    let writer = RequestWriter::new(out, Encoding::Binary, opaque, SEND_MESSAGE_V2);
-    send.encode_v2(writer).body(body).finish().expect("it fits a frame");
+    }
 }
 
 /// Asked for until it is there: a broker refuses while it starts.

@@ -12,11 +12,15 @@
 //!
 //! Every fifth start is killed within its first 60 ms: recovery must stand being killed too.
 //!
+//! With `--mixed` delayed messages, transactions and messages sent back are under way besides: see `deferred`.
+//!
 //! - `ledger`: what was sent and answered, and the comparison with what is read
 //! - `begins`: where queues begin by now, and whether that was allowed
+//! - `deferred`: the promises that do not end with an answer
 //! - `node`: the process under torture
 
 mod begins;
+mod deferred;
 mod ledger;
 mod node;
 
@@ -27,6 +31,7 @@ use std::time::{Duration, Instant};
 use crate::connection::{Connection, wait};
 use crate::setup::{self, FOUND};
 use begins::DiskWatch;
+use deferred::Deferred;
 use ledger::{Ledger, Random};
 use node::Node;
 
@@ -58,6 +63,9 @@ pub struct Torture {
     /// Segments may be deleted at any time, whatever the disk says
     #[arg(long)]
     allow_retention: bool,
+    /// Also delayed messages, transactions and messages sent back
+    #[arg(long)]
+    mixed: bool,
 }
 
 const TOPIC: &str = "Torture";
@@ -70,6 +78,7 @@ const PULL_COUNT: i32 = 256;
 pub fn run(args: &Torture) -> Result<bool, String> {
     let mut random = Random::new(args.seed);
     let mut ledger = Ledger::new(args.seed, args.connections, args.queues);
+    let mut deferred = args.mixed.then(|| Deferred::new(args.seed));
     let mut node = Node::new(&args.node, &args.data, args.shards, args.clean_forcibly)?;
     let mut disk = DiskWatch::new(&args.data, args.clean_forcibly)?;
     if let Some(warning) = disk.warning() {
@@ -77,6 +86,7 @@ pub fn run(args: &Torture) -> Result<bool, String> {
     }
     let mut restarts = Vec::new();
     let mut kills_at_start = 0;
+    let mut ready_at = 0;
     for round in 0..=args.rounds {
         if round > 0 && random.below(5) == 0 {
             node.start()?;
@@ -86,6 +96,7 @@ pub fn run(args: &Torture) -> Result<bool, String> {
             kills_at_start += 1;
         }
         let ready = node.start_and_wait(&mut || disk.look())?;
+        ready_at = setup::millis();
         if round > 0 {
             restarts.push(ready);
         }
@@ -94,6 +105,9 @@ pub fn run(args: &Torture) -> Result<bool, String> {
             setup::create_topic(&mut control, TOPIC, args.queues)?;
             // Only a group that is there may commit offsets.
             setup::create_group(&mut control, setup::GROUP)?;
+            if deferred.is_some() {
+                Deferred::create_topic(&mut control)?;
+            }
         }
         ledger.check_restart(&mut control, TOPIC)?;
         check_begins(args, &mut control, &mut ledger, &mut disk)?;
@@ -102,12 +116,16 @@ pub fn run(args: &Torture) -> Result<bool, String> {
         }
         let moment = Instant::now() + Duration::from_millis(random.range(KILL_AFTER_MS));
         let before = ledger.acknowledged();
-        load(args, &mut node, control, &mut ledger, &mut random, &mut disk, moment)?;
+        let loaded = Loaded { ledger: &mut ledger, deferred: deferred.as_mut(), disk: &mut disk };
+        load(args, &mut node, control, loaded, &mut random, moment)?;
         print!("\r   round {}/{}: {} more acknowledged, ", round + 1, args.rounds, ledger.acknowledged() - before);
         print!("ready in {} ms, {} violations   ", ready.as_millis(), ledger.violations());
         _ = std::io::stdout().flush();
     }
     println!();
+    if let Some(deferred) = &mut deferred {
+        deferred.audit(&mut open(&node)?, ready_at)?;
+    }
     read_all(args, &node, &mut ledger, &mut disk)?;
     node.kill();
     ledger.finish();
@@ -118,7 +136,14 @@ pub fn run(args: &Torture) -> Result<bool, String> {
     println!("   rounds of SIGKILL         {} (and {kills_at_start} more during a start)", args.rounds);
     ledger.print();
     println!("   kill to ready             median {}, max {}", millis(median), millis(max));
-    Ok(ledger.violations() == 0)
+    Ok(ledger.violations() + deferred.map_or(0, |deferred| deferred.violations()) == 0)
+}
+
+/// What is told of all that happens under load.
+struct Loaded<'l> {
+    ledger: &'l mut Ledger,
+    deferred: Option<&'l mut Deferred>,
+    disk: &'l mut DiskWatch,
 }
 
 fn open(node: &Node) -> Result<Connection, String> {
@@ -130,12 +155,14 @@ fn load(
     args: &Torture,
     node: &mut Node,
     mut control: Connection,
-    ledger: &mut Ledger,
+    loaded: Loaded<'_>,
     random: &mut Random,
-    disk: &mut DiskWatch,
     moment: Instant,
 ) -> Result<(), String> {
-    let mut connections = (0..args.connections).map(|_| open(node)).collect::<Result<Vec<_>, _>>()?;
+    let Loaded { ledger, mut deferred, disk } = loaded;
+    // Behind those of the ledger comes one for deferred messages.
+    let all = args.connections + usize::from(deferred.is_some());
+    let mut connections = (0..all).map(|_| open(node)).collect::<Result<Vec<_>, _>>()?;
     let mut under_way = vec![0; args.connections];
     let mut next_commit = Instant::now();
     let mut ready: Vec<usize> = Vec::new();
@@ -146,6 +173,11 @@ fn load(
     while Instant::now() < moment {
         disk.look()?;
         for (index, connection) in connections.iter_mut().enumerate() {
+            if let Some(deferred) = deferred.as_mut().filter(|_| index == args.connections) {
+                deferred.fill(random, &mut connection.out);
+                connection.flush().map_err(|error| broken(node, error))?;
+                continue;
+            }
             while under_way[index] < args.in_flight {
                 ledger.send(index, TOPIC, random, &mut connection.out);
                 under_way[index] += 1;
@@ -158,11 +190,16 @@ fn load(
         }
         wait(&connections, Duration::from_millis(2), &mut ready).map_err(|error| error.to_string())?;
         for &index in &ready {
-            let read = connections[index].read(|header, _| {
-                under_way[index] -= 1;
-                ledger.answered(index, header);
+            let mut next = Vec::new();
+            let read = connections[index].read(|header, _| match deferred.as_mut().filter(|_| index == args.connections) {
+                Some(deferred) => deferred.answered(header, Some(&mut next)),
+                None => {
+                    under_way[index] -= 1;
+                    ledger.answered(index, header);
+                }
             });
             read.map_err(|error| broken(node, error))?;
+            connections[index].out.append(&mut next);
         }
     }
     // One more commit without waiting for it: it may be there afterwards or not.
@@ -171,7 +208,16 @@ fn load(
     // Answers that were on their way count: the node has promised.
     for (index, connection) in connections.iter_mut().enumerate() {
         let deadline = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < deadline && connection.read(|header, _| ledger.answered(index, header)).is_ok() {}
+        let mut read = |connection: &mut Connection| {
+            connection.read(|header, _| match deferred.as_mut().filter(|_| index == args.connections) {
+                Some(deferred) => deferred.answered(header, None),
+                None => ledger.answered(index, header),
+            })
+        };
+        while Instant::now() < deadline && read(connection).is_ok() {}
+    }
+    if let Some(deferred) = deferred {
+        deferred.killed();
     }
     Ok(())
 }
