@@ -65,7 +65,7 @@ async fn deliver(live: &Rc<LiveShard>) {
             // Also where acknowledgements do not wait for the disk: what is read there must be there.
             let durable = state.log.durable();
             let due = state.timers.due(now(), durable, BATCH_MAX, BATCH_BYTES_MAX, &mut batch);
-            (due.blocked, state.timers.await_next())
+            (due.blocked, state.timers.wait_for_next())
         };
         if batch.is_empty() {
             match blocked {

@@ -83,17 +83,17 @@ fn batches_end_at_their_bounds() {
 #[test]
 fn whoever_sleeps_is_told_of_something_nearer() {
     let mut timers = Timers::new(10);
-    assert_eq!(timers.await_next(), None);
+    assert_eq!(timers.wait_for_next(), None);
     timers.add(&pending(5_000, 0));
     assert!(timers.take_nearer());
-    assert_eq!(timers.await_next(), Some(Millis(5_000)));
+    assert_eq!(timers.wait_for_next(), Some(Millis(5_000)));
     timers.add(&pending(5_000, 100));
     timers.add(&pending(9_000, 200));
     assert!(!timers.take_nearer());
     timers.add(&pending(4_999, 300));
     assert!(timers.take_nearer());
     assert!(!timers.take_nearer());
-    assert_eq!(timers.await_next(), Some(Millis(4_999)));
+    assert_eq!(timers.wait_for_next(), Some(Millis(4_999)));
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn they_are_what_a_plain_map_is() {
                 }
                 _ => {
                     let first = model.keys().next().map(|(deliver_at, _)| *deliver_at);
-                    let next = timers.await_next().map(|next| next.0);
+                    let next = timers.wait_for_next().map(|next| next.0);
                     assert_eq!(next.is_some(), first.is_some());
                     assert!(next <= first, "nobody sleeps too long");
                     assert!(next.unwrap_or(0) >= first.unwrap_or(0) / 1_000 * 1_000, "nor wakes for nothing again and again");

@@ -149,7 +149,7 @@ impl Timers {
 
     /// When somebody should look again: not later than the first is due. Something nearer that comes meanwhile raises
     /// `take_nearer`.
-    pub fn await_next(&mut self) -> Option<Millis> {
+    pub fn wait_for_next(&mut self) -> Option<Millis> {
         let next = self.seconds.first_key_value().map(|(second, bucket)| {
             let first = bucket.iter().next().filter(|_| bucket.is_sorted());
             first.map_or(Millis(second.saturating_mul(SECOND)), |first| first.deliver_at(*second))
