@@ -25,7 +25,7 @@ pub struct Timers {
     len_max: usize,
     pub(super) lanes: Lanes,
     /// What the driver sleeps for, at the latest.
-    awaited: Millis,
+    expected: Millis,
     nearer: bool,
 }
 
@@ -39,7 +39,7 @@ pub struct Due {
 impl Timers {
     /// Room for `len_max` that come from clients; what the log has is always taken.
     pub fn new(len_max: usize) -> Timers {
-        Timers { seconds: BTreeMap::new(), len: 0, len_max, lanes: Lanes::new(), awaited: Millis(i64::MAX), nearer: false }
+        Timers { seconds: BTreeMap::new(), len: 0, len_max, lanes: Lanes::new(), expected: Millis(i64::MAX), nearer: false }
     }
 
     /// Whether one more would be too many.
@@ -92,8 +92,8 @@ impl Timers {
         let second = second_of(pending.deliver_at);
         self.seconds.entry(second).or_insert_with(Bucket::new).push(Packed::of(pending));
         self.count(pending.lane);
-        if pending.deliver_at < self.awaited {
-            self.awaited = pending.deliver_at;
+        if pending.deliver_at < self.expected {
+            self.expected = pending.deliver_at;
             self.nearer = true;
         }
     }
@@ -103,7 +103,7 @@ impl Timers {
         self.lanes.add(lane);
     }
 
-    /// Whether something came that is due before what was awaited; asked after each append.
+    /// Whether something came that is due before what was expected; asked after each append.
     pub fn take_nearer(&mut self) -> bool {
         std::mem::take(&mut self.nearer)
     }
@@ -154,7 +154,7 @@ impl Timers {
             let first = bucket.iter().next().filter(|_| bucket.is_sorted());
             first.map_or(Millis(second.saturating_mul(SECOND)), |first| first.deliver_at(*second))
         });
-        self.awaited = next.unwrap_or(Millis(i64::MAX));
+        self.expected = next.unwrap_or(Millis(i64::MAX));
         self.nearer = false;
         next
     }
