@@ -12,6 +12,9 @@ use crate::setup;
 
 const SEND_MESSAGE_V2: i32 = 310;
 const SEND_BATCH_MESSAGE: i32 = 320;
+const END_TRANSACTION: i32 = 37;
+const TRANSACTION_PREPARED: i32 = 0x4;
+const TRANSACTION_COMMIT: i32 = 0x8;
 /// What RocketMQ allows all properties of a message together.
 const PROPERTIES_BYTES_MAX: usize = 32_767;
 
@@ -49,6 +52,12 @@ pub struct MessageOptions {
     /// Each message gets a key of its own
     #[arg(long)]
     pub keys: bool,
+    /// Each message waits as long as this level of messageDelayLevel says
+    #[arg(long, conflicts_with = "transactions", value_parser = clap::value_parser!(u8).range(1..=18))]
+    pub delay_level: Option<u8>,
+    /// Each message is a half message first; a send is done when its commit is answered
+    #[arg(long, conflicts_with_all = ["one_way", "batch"])]
+    pub transactions: bool,
     /// NxBYTES: more properties for each message, as 4x100
     #[arg(long, value_parser = parse_properties)]
     pub properties: Option<(usize, usize)>,
@@ -95,6 +104,7 @@ pub struct Messages {
     one_way: bool,
     tags: Vec<String>,
     keys: bool,
+    transactions: bool,
     /// The same for all messages.
     more: String,
     /// Makes UNIQ_KEYs of different threads and runs differ.
@@ -117,7 +127,13 @@ pub struct Written {
 impl Messages {
     pub fn new(options: &MessageOptions, target: Target, thread: usize) -> Messages {
         let (count, bytes) = options.properties.unwrap_or((0, 0));
-        let more = (0..count).map(|number| format!("p{number}\u{1}{}\u{2}", "v".repeat(bytes))).collect();
+        let mut more: String = (0..count).map(|number| format!("p{number}\u{1}{}\u{2}", "v".repeat(bytes))).collect();
+        if let Some(level) = options.delay_level {
+            more.push_str(&format!("DELAY\u{1}{level}\u{2}"));
+        }
+        if options.transactions {
+            more.push_str(&format!("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}{}\u{2}", setup::GROUP));
+        }
         Messages {
             target,
             encoding: options.header.encoding(),
@@ -125,6 +141,7 @@ impl Messages {
             one_way: options.one_way,
             tags: options.tags.clone(),
             keys: options.keys,
+            transactions: options.transactions,
             more,
             unique: fastrand::u64(..),
             // Threads begin at different queues.
@@ -171,7 +188,7 @@ impl Messages {
             default_topic: "TBW102",
             default_topic_queue_nums: 8,
             queue_id: queue,
-            sys_flag: 0,
+            sys_flag: if self.transactions { TRANSACTION_PREPARED } else { 0 },
             born_timestamp: born,
             flag: 0,
             properties: if is_batch { "" } else { &self.properties },
@@ -187,6 +204,17 @@ impl Messages {
         let body = if is_batch { &self.batch_body } else { &self.bodies };
         send.encode_v2(writer).body(body).finish().expect("lengths are checked when options are read");
         written
+    }
+
+    /// Appends the commit of a half message that the broker has: `stored` is its physical and its queue offset.
+    pub fn commit(&self, slot: usize, stored: (i64, i64), out: &mut Vec<u8>) {
+        let writer = RequestWriter::new(out, self.encoding, slot as i32, END_TRANSACTION)
+            .field("producerGroup", setup::GROUP)
+            .field("tranStateTableOffset", stored.1)
+            .field("commitLogOffset", stored.0)
+            .field("commitOrRollback", TRANSACTION_COMMIT)
+            .field("fromTransactionCheck", false);
+        writer.finish().expect("it fits a frame");
     }
 
     fn set_properties(&mut self, number: u64) {

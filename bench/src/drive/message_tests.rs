@@ -9,6 +9,8 @@ fn options() -> MessageOptions {
     MessageOptions {
         body: BodyLength::Fixed(10),
         batch: 1,
+        delay_level: None,
+        transactions: false,
         one_way: false,
         tags: Vec::new(),
         keys: false,
@@ -78,4 +80,12 @@ fn numbers_of_properties_are_read() {
     assert_eq!(parse_properties("4x100"), Ok((4, 100)));
     assert!(parse_properties("4").unwrap_err().contains("write 4x100"));
     assert!(parse_properties("400x100").unwrap_err().contains("32767"));
+}
+
+#[test]
+fn what_a_message_waits_for_stands_in_its_properties() {
+    let delayed = written(&MessageOptions { delay_level: Some(3), ..options() }, 1);
+    assert!(delayed[0].4.contains("DELAY\u{1}3\u{2}"), "{delayed:?}");
+    let half = written(&MessageOptions { transactions: true, ..options() }, 1);
+    assert!(half[0].4.contains("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}"), "{half:?}");
 }

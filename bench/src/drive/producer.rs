@@ -1,5 +1,9 @@
 //! One thread that sends: it decides with `Flights` what goes when, and moves bytes.
 
+use ringmq::remoting::Header;
+use ringmq::remoting::message::id::OffsetMessageId;
+use ringmq::remoting::request::send::SendResponse;
+
 use super::lines::Lines;
 use super::message::{Messages, Payload};
 use crate::load::clock::{Clock, SECOND, Span};
@@ -23,6 +27,8 @@ pub struct Producer<P> {
     pub payload: P,
     pub recorder: Recorder,
     pub one_way: bool,
+    /// A good answer to a send asks for its commit; the answer to that is the one that counts.
+    pub transactions: bool,
 }
 
 impl<P: Payload> Producer<P> {
@@ -34,6 +40,9 @@ impl<P: Payload> Producer<P> {
         let mut dirty: Vec<usize> = Vec::new();
         // One-way sends that the socket has not taken.
         let mut leaving: Vec<Vec<usize>> = vec![Vec::new(); self.lines.len()];
+        // Which slots wait for the answer to a commit.
+        let mut committing = vec![Vec::new(); if self.transactions { self.lines.len() } else { 0 }];
+        let mut halves = Vec::new();
         let (mut ready, mut answered) = (Vec::new(), Vec::new());
         loop {
             let now = self.clock.now();
@@ -78,8 +87,22 @@ impl<P: Payload> Producer<P> {
                     if let Some(remark) = refused {
                         recorder.failure(Kind::Response, header.code, remark, 1);
                     }
-                    answered.push((header.opaque as usize, refused.is_none()));
+                    let slot = header.opaque as usize;
+                    if let Some(committing) = committing.get_mut(index)
+                        && refused.is_none()
+                        && !take(committing, slot)
+                        && let Some(stored) = stored_at(header)
+                    {
+                        halves.push((slot, stored));
+                        return;
+                    }
+                    answered.push((slot, refused.is_none()));
                 });
+                for (slot, stored) in halves.drain(..) {
+                    let Some(connection) = self.lines.get(index) else { break };
+                    self.messages.commit(slot, stored, &mut connection.out);
+                    committing[index].push(slot);
+                }
                 let now = self.clock.now();
                 for (slot, good) in answered.drain(..) {
                     let flight = self.flights.answered(index, slot);
@@ -91,7 +114,10 @@ impl<P: Payload> Producer<P> {
                 }
                 match read {
                     Ok(()) => self.flush(index, &mut leaving[index]),
-                    Err(error) => self.broke(index, &error, &mut leaving[index]),
+                    Err(error) => {
+                        committing.get_mut(index).into_iter().for_each(Vec::clear);
+                        self.broke(index, &error, &mut leaving[index]);
+                    }
                 }
             }
         }
@@ -128,4 +154,17 @@ impl<P: Payload> Producer<P> {
         self.recorder.failure(Kind::Send, NO_ANSWER, &remark, lost);
         leaving.clear();
     }
+}
+
+/// Takes a slot off the list, if it is on it.
+fn take(slots: &mut Vec<usize>, slot: usize) -> bool {
+    let found = slots.iter().position(|one| *one == slot);
+    found.map(|at| slots.swap_remove(at)).is_some()
+}
+
+/// The physical and the queue offset of a half message, out of the answer to its send.
+fn stored_at(header: &Header<'_>) -> Option<(i64, i64)> {
+    let answer = SendResponse::decode(header).ok()?;
+    let id: OffsetMessageId = answer.msg_id.parse().ok()?;
+    Some((id.physical_offset, answer.queue_offset))
 }

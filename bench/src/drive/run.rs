@@ -78,6 +78,7 @@ pub fn produce<P: Payload + Send + 'static>(
             payload: payload(thread),
             recorder: Recorder::new(role, thread, stage.events.clone(), span, producer::ROLE.metrics.len()),
             one_way: options.message.one_way,
+            transactions: options.message.transactions,
         };
         crew.push(spawn(stage, (role, producer::ROLE.name), thread, &core_list, move || producer.run())?);
     }
