@@ -44,6 +44,7 @@ abstract class ClientTest {
         DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
         consumer.setNamesrvAddr(Node.NAMESRV);
         consumer.setInstanceName(Node.unique("consumer"));
+        consumer.setMqClientApiTimeout(Node.PATIENCE_MS);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         // A broker that notifies a new member before it answers that member's heartbeat makes the stock client skip the heartbeat
         // that carries its new subscription version (it finds its own lock taken): pulls get SUBSCRIPTION_NOT_LATEST until the next
@@ -67,6 +68,7 @@ abstract class ClientTest {
         DefaultLitePullConsumer consumer = new DefaultLitePullConsumer(group);
         consumer.setNamesrvAddr(Node.NAMESRV);
         consumer.setInstanceName(Node.unique("consumer"));
+        consumer.setMqClientApiTimeout(Node.PATIENCE_MS);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         opened.push(consumer::shutdown);
         return consumer;
@@ -76,6 +78,7 @@ abstract class ClientTest {
         DefaultMQPullConsumer consumer = new DefaultMQPullConsumer(group);
         consumer.setNamesrvAddr(Node.NAMESRV);
         consumer.setInstanceName(Node.unique("consumer"));
+        consumer.setMqClientApiTimeout(Node.PATIENCE_MS);
         consumer.start();
         opened.push(consumer::shutdown);
         return consumer;

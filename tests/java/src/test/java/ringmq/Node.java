@@ -21,6 +21,8 @@ import static org.junit.jupiter.api.Assertions.fail;
 final class Node {
     static final String NAMESRV = System.getProperty("rocketmq.namesrv.addr",
         Objects.requireNonNullElse(System.getenv("NAMESRV_ADDR"), "127.0.0.1:9876"));
+    /** The stock client gives up after 3 s, which a machine that does other things too may take for one request now and then. */
+    static final int PATIENCE_MS = 15_000;
     private static final String RUN = Long.toString(System.currentTimeMillis(), 36);
     private static final AtomicInteger NUMBER = new AtomicInteger();
     private static DefaultMQProducer producer;
@@ -45,12 +47,14 @@ final class Node {
         DefaultMQProducer p = new DefaultMQProducer(unique("producers"));
         p.setNamesrvAddr(NAMESRV);
         p.setInstanceName(unique("producer"));
+        p.setSendMsgTimeout(PATIENCE_MS);
+        p.setMqClientApiTimeout(PATIENCE_MS);
         return p;
     }
 
     static synchronized DefaultMQAdminExt admin() throws Exception {
         if (admin == null) {
-            DefaultMQAdminExt a = new DefaultMQAdminExt(unique("admins"));
+            DefaultMQAdminExt a = new DefaultMQAdminExt(unique("admins"), PATIENCE_MS);
             a.setNamesrvAddr(NAMESRV);
             a.setInstanceName(unique("admin"));
             a.start();

@@ -65,7 +65,7 @@ class PullTest extends ClientTest {
         PullResult result = held.get(5, TimeUnit.SECONDS);
         long ms = (System.nanoTime() - sent) / 1_000_000;
         expect("held", result, PullStatus.FOUND, 1, 0, 1);
-        assertTrue(ms < 1000, "ms from sending to the held pull's answer, below 1000: " + ms);
+        assertTrue(ms < 3000, "ms from sending to the held pull's answer, below 3000, the sweep comes every 5000: " + ms);
     }
 
     /** Topic permission 2 is write-only, and the answer to a pull says so; nobody pulls a queue that does not exist. */

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-/** Asking for places: offsets, times, one message by its offset id. */
+/** Asking for places: offsets, times, messages by their keys, one message by its offset id or its unique id. */
 class QueryTest extends ClientTest {
     @Test
     void offsetsAndTimes() throws Exception {
@@ -49,6 +49,42 @@ class QueryTest extends ClientTest {
             assertEquals(sent.getMessageQueue().getQueueId(), message.getQueueId());
             assertEquals(sent.getMsgId(), message.getMsgId());
             assertEquals("Tag", message.getTags());
+        }
+    }
+
+    /** Apache's broker fills its index behind the sends; so both are given a while for it. */
+    @Test
+    void byKey() throws Exception {
+        String topic = Node.topic(3), other = Node.topic(1), common = Node.unique("common"), own = Node.unique("own");
+        long begin = System.currentTimeMillis();
+        acknowledged(Node.producer().send(new Message(other, "Tag", common, utf8("of another topic"))));
+        for (int i = 0; i < 6; i++) acknowledged(Node.producer().send(new Message(topic, "Tag", common + " " + own + i, utf8("keyed-" + i))));
+        Node.eventually(10, "messages of a key", List.of("keyed-0", "keyed-1", "keyed-2", "keyed-3", "keyed-4", "keyed-5"), () -> ofKey(topic, common, 32, begin));
+        assertEquals(List.of("keyed-3"), ofKey(topic, own + 3, 32, begin));
+        assertEquals(2, ofKey(topic, common, 2, begin).size(), "messages when two are asked for");
+        for (String unknown : List.of(own, common + " " + own + 1)) {
+            MQClientException none = assertThrows(MQClientException.class, () -> ofKey(topic, unknown, 32, begin), () -> "messages of " + unknown);
+            assertEquals(208, none.getResponseCode(), "NO_MESSAGE: " + none.getMessage());
+        }
+        MQClientException later = assertThrows(MQClientException.class, () -> ofKey(topic, common, 32, begin + 3_600_000), "messages of a later time");
+        assertEquals(208, later.getResponseCode(), "NO_MESSAGE: " + later.getMessage());
+    }
+
+    private static List<String> ofKey(String topic, String key, int max, long begin) throws Exception {
+        List<String> bodies = new ArrayList<>(ClientTest.bodies(Node.producer().queryMessage(topic, key, max, begin, begin + 7_200_000).getMessageList()));
+        bodies.sort(null);
+        return bodies;
+    }
+
+    /** The id that the client gave the message; what it finds is the message, wherever it is. */
+    @Test
+    void byUniqueId() throws Exception {
+        String topic = Node.topic(2);
+        for (SendResult sent : send(topic, "Tag", texts("unique", 4))) {
+            Node.eventually(10, "queue and offset of the message of " + sent, sent.getMessageQueue().getQueueId() + "@" + sent.getQueueOffset(), () -> {
+                MessageExt found = Node.producer().viewMessage(topic, sent.getMsgId());
+                return found.getQueueId() + "@" + found.getQueueOffset();
+            });
         }
     }
 

@@ -10,21 +10,32 @@ import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.message.MessageQueue;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
+import org.junit.jupiter.api.parallel.ResourceAccessMode;
+import org.junit.jupiter.api.parallel.ResourceLock;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-/** Consumer offsets that an administrator resets, and what an administrator can ask of one running consumer. */
+/**
+ * Consumer offsets that an administrator resets, and what an administrator can ask of one running consumer. The tests run beside each
+ * other, since each waits for clients most of its time; who resets holds the broker's switch between the two ways of doing it.
+ */
+@Execution(ExecutionMode.CONCURRENT)
 class ResetTest extends ClientTest {
     private static final int QUEUES = 2;
+    private static final String WAY = "useServerSideResetOffset";
 
     @Test
-    @Timeout(120)
+    @Timeout(180)
+    @ResourceLock(value = WAY, mode = ResourceAccessMode.READ)
     void byTimeInTheBrokerWhileConsuming() throws Exception { byTimeWhileConsuming(true); }
 
     @Test
-    @Timeout(120)
+    @Timeout(180)
+    @ResourceLock(WAY)
     void byTimeAtTheClientsWhileConsuming() throws Exception { byTimeWhileConsuming(false); }
 
     /** What was stored after the time comes once more, what was stored before does not, and the offsets end at the end. */
@@ -62,6 +73,7 @@ class ResetTest extends ClientTest {
 
     /** The broker resets also whoever is not there: the next member begins where it was told. */
     @Test
+    @ResourceLock(value = WAY, mode = ResourceAccessMode.READ)
     void whileNobodyConsumes() throws Exception {
         if (Node.isBefore5()) return;
         String topic = Node.topic(QUEUES), group = Node.unique("group");
@@ -132,7 +144,7 @@ class ResetTest extends ClientTest {
     private static void inTheBroker(boolean inTheBroker) throws Exception {
         if (Node.isBefore5()) return;
         Properties change = new Properties();
-        change.setProperty("useServerSideResetOffset", "" + inTheBroker);
+        change.setProperty(WAY, "" + inTheBroker);
         for (String broker : Node.brokers()) Node.admin().updateBrokerConfig(broker, change);
     }
 

@@ -16,11 +16,14 @@ import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 /** Messages that a listener cannot handle: they come back to the group, and in the end lie in its dead letters. */
+@Execution(ExecutionMode.CONCURRENT)
 class RetryTest extends ClientTest {
     /** What a listener saw of a message, and when. */
     private static final class Attempt {
@@ -146,7 +149,8 @@ class RetryTest extends ClientTest {
         consumer.fetchSubscribeMessageQueues(topic); // so that it knows the broker's address
         consumer.sendMessageBack(message, 1, Node.queues(topic).get(0).getBrokerName(), group);
         MessageQueue retry = new MessageQueue("%RETRY%" + group, Node.queues(topic).get(0).getBrokerName(), 0);
-        Node.eventually(15, "messages in the retry topic", 1L, () -> Node.producer().maxOffset(retry));
+        // a client whose request was not answered in time puts it there itself, with a delay of ten seconds
+        Node.eventually(40, "messages in the retry topic", 1L, () -> Node.producer().maxOffset(retry));
         assertEquals(1, everythingIn(retry, 1).get(0).getReconsumeTimes());
     }
 

@@ -15,6 +15,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
 import org.apache.rocketmq.client.exception.MQBrokerException;
+import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendCallback;
 import org.apache.rocketmq.client.producer.SendResult;
@@ -101,6 +102,29 @@ class SendTest extends ClientTest {
         assertEquals(batch.stream().map(Message::getKeys).collect(Collectors.toList()), inner.stream().map(MessageExt::getKeys).collect(Collectors.toList()));
         assertEquals(20, new HashSet<>(List.of(result.getMsgId().split(","))).size(), "unique ids in the result");
         // What unique ids the stored messages have is not asked: Apache 5.3.3 gives all of them the id of the batch's envelope.
+    }
+
+    /** Too much for one message is cut into batches that are small enough, as the original's ListSplitter does it. */
+    @Test
+    void splitIntoBatches() throws Exception {
+        MessageQueue queue = Node.queues(Node.topic(1)).get(0);
+        List<Message> all = new ArrayList<>();
+        for (String body : texts("split", 600)) all.add(new Message(queue.getTopic(), "Tag", utf8(body + "x".repeat(10_000))));
+        MQClientException whole = assertThrows(MQClientException.class, () -> Node.producer().send(all, queue), "6 MB in one batch");
+        assertEquals(13, whole.getResponseCode(), "MESSAGE_ILLEGAL: " + whole.getMessage());
+        int batches = 0, next = 0;
+        while (next < all.size()) {
+            int end = next, size = 0;
+            // 20 bytes are the head of each message within a batch
+            while (end < all.size() && size + all.get(end).getBody().length + 20 <= 1_000_000) size += all.get(end++).getBody().length + 20;
+            assertEquals(next, acknowledged(Node.producer().send(new ArrayList<>(all.subList(next, end)), queue)).getQueueOffset(), "offset of batch " + batches);
+            next = end;
+            batches++;
+        }
+        assertEquals(7, batches, "batches of at most a million bytes");
+        List<MessageExt> stored = everythingIn(queue, 600);
+        assertEquals(texts("split", 600), bodies(stored).stream().map(body -> body.substring(0, 9)).collect(Collectors.toList()));
+        for (MessageExt message : stored) assertEquals(10_009, message.getBody().length, "length of " + message);
     }
 
     @Test

@@ -8,11 +8,14 @@ import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 /** Clients that write down what becomes of their messages: the broker keeps it like any other message. */
+@Execution(ExecutionMode.CONCURRENT)
 class TraceTest extends ClientTest {
     /** Sending and consuming leave their traces in a topic of the user's. */
     @Test

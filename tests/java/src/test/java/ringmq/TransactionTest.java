@@ -21,6 +21,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
 import static org.apache.rocketmq.client.producer.LocalTransactionState.COMMIT_MESSAGE;
 import static org.apache.rocketmq.client.producer.LocalTransactionState.ROLLBACK_MESSAGE;
@@ -29,6 +31,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 /** Transactions: what is committed comes once, what is rolled back never, and who does not know is asked. */
+@Execution(ExecutionMode.CONCURRENT)
 @Timeout(value = 4, unit = TimeUnit.MINUTES)
 class TransactionTest extends ClientTest {
     /** A broker that has just been told of a shorter interval may still be in the middle of the longest of the originals'. */
