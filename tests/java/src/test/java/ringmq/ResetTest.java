@@ -131,6 +131,7 @@ class ResetTest extends ClientTest {
     }
 
     @Test
+    @ResourceLock(value = WAY, mode = ResourceAccessMode.READ)
     void unknownTopicsAndGroups() throws Exception {
         if (Node.isBefore5()) return;
         String topic = Node.topic(QUEUES);
