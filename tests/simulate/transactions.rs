@@ -90,10 +90,11 @@ async fn join(shared: &Shared) -> Option<Rc<Wire>> {
     wire.keep_requests();
     let body =
         format!(r#"{{"clientID":"dealer-{}","producerDataSet":[{{"groupName":"{GROUP}"}}],"consumerDataSet":[]}}"#, wire.number);
+    let asked = uptime();
     match wire.call(34, ANSWER, |writer| writer.body(body.as_bytes())).await {
         Ok(reply) if reply.code == 0 => return Some(wire),
         Ok(reply) => shared.refused(&reply),
-        Err(_) => shared.silent("a heartbeat", &wire, uptime() - ANSWER),
+        Err(_) => shared.silent("a heartbeat", &wire, asked),
     }
     wire.close();
     None
