@@ -15,6 +15,7 @@ use ringmq::remoting::sysflag::pull as flag;
 use ringmq::remoting::{Encoding, RequestWriter};
 use ringmq_shards::runtime::{Lane, random, sleep, spawn, uptime};
 
+use crate::delay::Letters;
 use crate::ledger::{Ledger, Number, QueueKey, number_of};
 use crate::pop;
 use crate::transactions::Deals;
@@ -36,6 +37,7 @@ pub struct Shared {
     pub address: SocketAddr,
     pub ledger: RefCell<Ledger>,
     pub deals: RefCell<Deals>,
+    pub letters: RefCell<Letters>,
     /// What groups that pop were told.
     pub pops: RefCell<Vec<pop::Group>>,
     pub stopping: Cell<bool>,
@@ -53,6 +55,7 @@ impl Shared {
             address,
             ledger: RefCell::default(),
             deals: RefCell::default(),
+            letters: RefCell::default(),
             pops: RefCell::new(vec![
                 pop::Group::new("holding", TOPICS[0], pop::Hold::Long),
                 pop::Group::new("hasty", TOPICS[1], pop::Hold::Short),

@@ -6,12 +6,14 @@
 //! ledger   what clients were told, and what therefore must be true    wire     a client's connection
 //! node     the broker under test                                      fairness one slow disk, and who has to wait for it
 //! pop      consumers that pop, and their ledger                       transactions  their producers and their oracle
+//! delay    delay levels and timers
 //! ```
 //!
 //! `cargo test` runs a few seeds and looks whether planted mistakes are found; `scripts/simulate` runs as many as it is told.
 //! A seed decides everything: `scripts/simulate --from SEED --seeds 1 --verbose` repeats it.
 
 mod clients;
+mod delay;
 mod fairness;
 mod ledger;
 mod node;
@@ -84,7 +86,7 @@ fn main() {
         (None, None) => {
             fair(args.from)
                 && simulate(&args, 20, None)
-                && [Plant::AckBeforeSync, Plant::RewriteLastBlock, Plant::MistakenEnd, Plant::LostAcks]
+                && [Plant::AckBeforeSync, Plant::RewriteLastBlock, Plant::MistakenEnd, Plant::LostAcks, Plant::HastyTimers]
                     .into_iter()
                     .all(|plant| find(&args, plant, PLANT_SEEDS))
         }
@@ -167,7 +169,7 @@ fn simulate(args: &Args, seeds: u64, plant: Option<Plant>) -> bool {
     let sum = total.sum;
     println!(
         "{} seeds from {}: {} failed {:?}; {} run twice; {} crashes, {} logs poisoned by EIO; {} messages sent, {} acknowledged, \
-         {} pulled, {} popped, {} acks; {} commits answered; {} transactions committed, {} checks; {:.0} s of virtual time, \
+         {} pulled, {} popped, {} acks; {} commits answered; {} transactions committed, {} checks; {} delayed messages delivered; {:.0} s of virtual time, \
          {} events; slowest seed {} took {:?}; {:.1} s",
         total.seeds,
         args.from,
@@ -184,6 +186,7 @@ fn simulate(args: &Args, seeds: u64, plant: Option<Plant>) -> bool {
         sum.commits,
         sum.transactions,
         sum.checks,
+        sum.letters,
         sum.virtual_time.as_secs_f64(),
         sum.events,
         total.slowest.1,
@@ -244,6 +247,7 @@ impl Outcome {
         self.commits += other.commits;
         self.transactions += other.transactions;
         self.checks += other.checks;
+        self.letters += other.letters;
         self.virtual_time += other.virtual_time;
     }
 }

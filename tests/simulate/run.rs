@@ -10,6 +10,7 @@ use ringmq_shards::runtime::sim::{CrashKind, MachineId, World};
 use ringmq_shards::runtime::sleep;
 
 use crate::clients::{self, GROUPS, QUEUES, Shared, TOPICS};
+use crate::delay;
 use crate::node::{self, Node, Start};
 use crate::pop;
 use crate::transactions;
@@ -25,6 +26,8 @@ pub enum Plant {
     MistakenEnd,
     /// Consumers that pop believe acks that never arrived.
     LostAcks,
+    /// Some timers ask for less than is booked.
+    HastyTimers,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,6 +52,7 @@ pub struct Outcome {
     pub commits: u64,
     pub transactions: u64,
     pub checks: u64,
+    pub letters: u64,
     pub virtual_time: Duration,
 }
 
@@ -69,14 +73,15 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
         world.disk_sector(machine, 4096);
     }
     world.disk_faults(machine, |faults| match choice.plant {
-        None | Some(Plant::MistakenEnd | Plant::LostAcks) => {}
         Some(Plant::AckBeforeSync) => faults.early_sync = 200_000,
         Some(Plant::RewriteLastBlock) => faults.rewrites_block_before = true,
+        _ => {}
     });
     let address = SocketAddr::new(world.address(machine), node::PORT);
     let largest = [400, 4_000, 60_000][(world.random() % 3) as usize];
     let shared = Shared::new(address, largest);
     shared.deals.borrow_mut().mistaken = choice.plant == Some(Plant::MistakenEnd);
+    shared.letters.borrow_mut().hasty = choice.plant == Some(Plant::HastyTimers);
     let mut story = Story {
         world: &world,
         machine,
@@ -107,6 +112,7 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
     outcome.commits = ledger.commits_answered;
     outcome.transactions = shared.deals.borrow().committed;
     outcome.checks = shared.deals.borrow().asked;
+    outcome.letters = shared.letters.borrow().delivered();
     outcome
 }
 
@@ -135,6 +141,7 @@ impl Story<'_> {
         for _ in 0..1 + self.below(2) {
             clients::start(&self.shared, transactions::transact(self.shared.clone()));
         }
+        clients::start(&self.shared, delay::correspond(self.shared.clone()));
         let loses_acks = self.choice.plant == Some(Plant::LostAcks);
         let groups = self.shared.pops.borrow().len();
         for group in 0..groups {
@@ -153,13 +160,18 @@ impl Story<'_> {
         self.recover_from_eio().await;
         clients::audit(&self.shared).await;
         transactions::audit(&self.shared).await;
+        delay::audit(&self.shared, false).await;
         let kind = self.kind();
         self.crash(kind);
         self.start().await;
         self.say("audit after the last restart");
         clients::audit(&self.shared).await;
         transactions::audit(&self.shared).await;
-        self.world.jump_wall_clock(self.machine, pop::LEAP_MILLIS);
+        delay::audit(&self.shared, false).await;
+        self.jump(delay::LEAP_MILLIS);
+        self.say("audit of what was delayed");
+        delay::audit(&self.shared, true).await;
+        self.jump(pop::LEAP_MILLIS);
         self.say("audit of what was popped");
         for group in 0..groups {
             let topic = self.shared.pops.borrow()[group].topic;
@@ -210,7 +222,7 @@ impl Story<'_> {
             9 => {
                 let by = self.below(120_000) as i64 - 60_000;
                 self.say(&format!("the clock jumps by {by} ms"));
-                self.world.jump_wall_clock(self.machine, by);
+                self.jump(by);
             }
             10 => {
                 self.say("connections are reset");
@@ -306,6 +318,11 @@ impl Story<'_> {
             Start::Crashed => unreachable!("nobody crashes it"),
         }
         self.say(&format!("serves after {:?}", self.world.elapsed() - began));
+    }
+
+    fn jump(&self, by: i64) {
+        self.world.jump_wall_clock(self.machine, by);
+        self.shared.letters.borrow_mut().clock.jump(by);
     }
 
     fn below(&self, end: u64) -> u64 {
