@@ -18,6 +18,7 @@ use ringmq_shards::runtime::{Lane, random, sleep, spawn, uptime};
 use crate::delay::Letters;
 use crate::ledger::{Ledger, Number, QueueKey, number_of};
 use crate::pop;
+use crate::retry::Tries;
 use crate::transactions::Deals;
 use crate::wire::{Reply, Wire};
 
@@ -38,6 +39,7 @@ pub struct Shared {
     pub ledger: RefCell<Ledger>,
     pub deals: RefCell<Deals>,
     pub letters: RefCell<Letters>,
+    pub tries: RefCell<Tries>,
     /// What groups that pop were told.
     pub pops: RefCell<Vec<pop::Group>>,
     pub stopping: Cell<bool>,
@@ -56,6 +58,7 @@ impl Shared {
             ledger: RefCell::default(),
             deals: RefCell::default(),
             letters: RefCell::default(),
+            tries: RefCell::default(),
             pops: RefCell::new(vec![
                 pop::Group::new("holding", TOPICS[0], pop::Hold::Long),
                 pop::Group::new("hasty", TOPICS[1], pop::Hold::Short),
@@ -103,7 +106,7 @@ impl Shared {
         self.insist_on(11, |code| matches!(code, 0 | 19), fill).await
     }
 
-    async fn insist_on(
+    pub async fn insist_on(
         &self,
         code: i32,
         is_answer: impl Fn(i32) -> bool,

@@ -6,7 +6,7 @@
 //! ledger   what clients were told, and what therefore must be true    wire     a client's connection
 //! node     the broker under test                                      fairness one slow disk, and who has to wait for it
 //! pop      consumers that pop, and their ledger                       transactions  their producers and their oracle
-//! delay    delay levels and timers
+//! delay    delay levels and timers                                    retry    what consumers send back
 //! ```
 //!
 //! `cargo test` runs a few seeds and looks whether planted mistakes are found; `scripts/simulate` runs as many as it is told.
@@ -18,6 +18,7 @@ mod fairness;
 mod ledger;
 mod node;
 mod pop;
+mod retry;
 mod run;
 mod transactions;
 mod wire;
@@ -86,9 +87,16 @@ fn main() {
         (None, None) => {
             fair(args.from)
                 && simulate(&args, 20, None)
-                && [Plant::AckBeforeSync, Plant::RewriteLastBlock, Plant::MistakenEnd, Plant::LostAcks, Plant::HastyTimers]
-                    .into_iter()
-                    .all(|plant| find(&args, plant, PLANT_SEEDS))
+                && [
+                    Plant::AckBeforeSync,
+                    Plant::RewriteLastBlock,
+                    Plant::MistakenEnd,
+                    Plant::LostAcks,
+                    Plant::HastyTimers,
+                    Plant::LostRetries,
+                ]
+                .into_iter()
+                .all(|plant| find(&args, plant, PLANT_SEEDS))
         }
         (seeds, Some(plant)) => find(&args, plant, seeds.unwrap_or(PLANT_SEEDS)),
         (Some(seeds), None) => simulate(&args, seeds, None),
@@ -169,7 +177,7 @@ fn simulate(args: &Args, seeds: u64, plant: Option<Plant>) -> bool {
     let sum = total.sum;
     println!(
         "{} seeds from {}: {} failed {:?}; {} run twice; {} crashes, {} logs poisoned by EIO; {} messages sent, {} acknowledged, \
-         {} pulled, {} popped, {} acks; {} commits answered; {} transactions committed, {} checks; {} delayed messages delivered; {:.0} s of virtual time, \
+         {} pulled, {} popped, {} acks; {} commits answered; {} transactions committed, {} checks; {} delayed messages delivered, {} sent back; {:.0} s of virtual time, \
          {} events; slowest seed {} took {:?}; {:.1} s",
         total.seeds,
         args.from,
@@ -187,6 +195,7 @@ fn simulate(args: &Args, seeds: u64, plant: Option<Plant>) -> bool {
         sum.transactions,
         sum.checks,
         sum.letters,
+        sum.sent_back,
         sum.virtual_time.as_secs_f64(),
         sum.events,
         total.slowest.1,
@@ -248,6 +257,7 @@ impl Outcome {
         self.transactions += other.transactions;
         self.checks += other.checks;
         self.letters += other.letters;
+        self.sent_back += other.sent_back;
         self.virtual_time += other.virtual_time;
     }
 }

@@ -13,6 +13,7 @@ use crate::clients::{self, GROUPS, QUEUES, Shared, TOPICS};
 use crate::delay;
 use crate::node::{self, Node, Start};
 use crate::pop;
+use crate::retry;
 use crate::transactions;
 
 /// A mistake that is planted, to see that it is found.
@@ -28,6 +29,8 @@ pub enum Plant {
     LostAcks,
     /// Some timers ask for less than is booked.
     HastyTimers,
+    /// Consumers believe to have sent back what they have not.
+    LostRetries,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,6 +56,7 @@ pub struct Outcome {
     pub transactions: u64,
     pub checks: u64,
     pub letters: u64,
+    pub sent_back: u64,
     pub virtual_time: Duration,
 }
 
@@ -82,6 +86,7 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
     let shared = Shared::new(address, largest);
     shared.deals.borrow_mut().mistaken = choice.plant == Some(Plant::MistakenEnd);
     shared.letters.borrow_mut().hasty = choice.plant == Some(Plant::HastyTimers);
+    shared.tries.borrow_mut().lost = choice.plant == Some(Plant::LostRetries);
     let mut story = Story {
         world: &world,
         machine,
@@ -113,6 +118,7 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
     outcome.transactions = shared.deals.borrow().committed;
     outcome.checks = shared.deals.borrow().asked;
     outcome.letters = shared.letters.borrow().delivered();
+    outcome.sent_back = shared.tries.borrow().sent_back;
     outcome
 }
 
@@ -142,6 +148,7 @@ impl Story<'_> {
             clients::start(&self.shared, transactions::transact(self.shared.clone()));
         }
         clients::start(&self.shared, delay::correspond(self.shared.clone()));
+        clients::start(&self.shared, retry::try_hard(self.shared.clone()));
         let loses_acks = self.choice.plant == Some(Plant::LostAcks);
         let groups = self.shared.pops.borrow().len();
         for group in 0..groups {
@@ -171,6 +178,7 @@ impl Story<'_> {
         self.jump(delay::LEAP_MILLIS);
         self.say("audit of what was delayed");
         delay::audit(&self.shared, true).await;
+        retry::audit(&self.shared).await;
         self.jump(pop::LEAP_MILLIS);
         self.say("audit of what was popped");
         for group in 0..groups {
@@ -185,6 +193,8 @@ impl Story<'_> {
             let body = format!(r#"{{"groupName":"{group}"}}"#);
             self.shared.insist(200, |writer| writer.body(body.as_bytes())).await;
         }
+        let body = format!(r#"{{"groupName":"{}","retryMaxTimes":{}}}"#, retry::GROUP, retry::RETRIES_MAX);
+        self.shared.insist(200, |writer| writer.body(body.as_bytes())).await;
         if self.world.random().is_multiple_of(2) {
             let topic = TOPICS[0];
             let fill = clients::filling(|writer| {
