@@ -18,6 +18,7 @@ use ringmq_shards::runtime::{Lane, random, sleep, spawn, uptime};
 use crate::delay::Letters;
 use crate::ledger::{Ledger, Number, QueueKey, number_of};
 use crate::pop;
+use crate::resets::Rewinds;
 use crate::retry::Tries;
 use crate::transactions::Deals;
 use crate::wire::{Reply, Wire};
@@ -40,6 +41,7 @@ pub struct Shared {
     pub deals: RefCell<Deals>,
     pub letters: RefCell<Letters>,
     pub tries: RefCell<Tries>,
+    pub rewinds: RefCell<Rewinds>,
     /// What groups that pop were told.
     pub pops: RefCell<Vec<pop::Group>>,
     pub stopping: Cell<bool>,
@@ -59,6 +61,7 @@ impl Shared {
             deals: RefCell::default(),
             letters: RefCell::default(),
             tries: RefCell::default(),
+            rewinds: RefCell::default(),
             pops: RefCell::new(vec![
                 pop::Group::new("holding", TOPICS[0], pop::Hold::Long),
                 pop::Group::new("hasty", TOPICS[1], pop::Hold::Short),

@@ -7,6 +7,7 @@
 //! node     the broker under test                                      fairness one slow disk, and who has to wait for it
 //! pop      consumers that pop, and their ledger                       transactions  their producers and their oracle
 //! delay    delay levels and timers                                    retry    what consumers send back
+//! resets   resets of offsets that are never undone
 //! ```
 //!
 //! `cargo test` runs a few seeds and looks whether planted mistakes are found; `scripts/simulate` runs as many as it is told.
@@ -18,6 +19,7 @@ mod fairness;
 mod ledger;
 mod node;
 mod pop;
+mod resets;
 mod retry;
 mod run;
 mod transactions;
@@ -94,6 +96,7 @@ fn main() {
                     Plant::LostAcks,
                     Plant::HastyTimers,
                     Plant::LostRetries,
+                    Plant::UndoneResets,
                 ]
                 .into_iter()
                 .all(|plant| find(&args, plant, PLANT_SEEDS))
@@ -177,7 +180,7 @@ fn simulate(args: &Args, seeds: u64, plant: Option<Plant>) -> bool {
     let sum = total.sum;
     println!(
         "{} seeds from {}: {} failed {:?}; {} run twice; {} crashes, {} logs poisoned by EIO; {} messages sent, {} acknowledged, \
-         {} pulled, {} popped, {} acks; {} commits answered; {} transactions committed, {} checks; {} delayed messages delivered, {} sent back; {:.0} s of virtual time, \
+         {} pulled, {} popped, {} acks; {} commits answered; {} transactions committed, {} checks; {} delayed messages delivered, {} sent back; {} resets; {:.0} s of virtual time, \
          {} events; slowest seed {} took {:?}; {:.1} s",
         total.seeds,
         args.from,
@@ -196,6 +199,7 @@ fn simulate(args: &Args, seeds: u64, plant: Option<Plant>) -> bool {
         sum.checks,
         sum.letters,
         sum.sent_back,
+        sum.resets,
         sum.virtual_time.as_secs_f64(),
         sum.events,
         total.slowest.1,
@@ -258,6 +262,7 @@ impl Outcome {
         self.checks += other.checks;
         self.letters += other.letters;
         self.sent_back += other.sent_back;
+        self.resets += other.resets;
         self.virtual_time += other.virtual_time;
     }
 }

@@ -13,6 +13,7 @@ use crate::clients::{self, GROUPS, QUEUES, Shared, TOPICS};
 use crate::delay;
 use crate::node::{self, Node, Start};
 use crate::pop;
+use crate::resets;
 use crate::retry;
 use crate::transactions;
 
@@ -31,6 +32,8 @@ pub enum Plant {
     HastyTimers,
     /// Consumers believe to have sent back what they have not.
     LostRetries,
+    /// Some resets are undone.
+    UndoneResets,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,6 +60,7 @@ pub struct Outcome {
     pub checks: u64,
     pub letters: u64,
     pub sent_back: u64,
+    pub resets: u64,
     pub virtual_time: Duration,
 }
 
@@ -87,6 +91,7 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
     shared.deals.borrow_mut().mistaken = choice.plant == Some(Plant::MistakenEnd);
     shared.letters.borrow_mut().hasty = choice.plant == Some(Plant::HastyTimers);
     shared.tries.borrow_mut().lost = choice.plant == Some(Plant::LostRetries);
+    shared.rewinds.borrow_mut().undone = choice.plant == Some(Plant::UndoneResets);
     let mut story = Story {
         world: &world,
         machine,
@@ -119,6 +124,7 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
     outcome.checks = shared.deals.borrow().asked;
     outcome.letters = shared.letters.borrow().delivered();
     outcome.sent_back = shared.tries.borrow().sent_back;
+    outcome.resets = shared.rewinds.borrow().resets;
     outcome
 }
 
@@ -149,6 +155,8 @@ impl Story<'_> {
         }
         clients::start(&self.shared, delay::correspond(self.shared.clone()));
         clients::start(&self.shared, retry::try_hard(self.shared.clone()));
+        clients::start(&self.shared, resets::rewind(self.shared.clone()));
+        clients::start(&self.shared, resets::straggle(self.shared.clone()));
         let loses_acks = self.choice.plant == Some(Plant::LostAcks);
         let groups = self.shared.pops.borrow().len();
         for group in 0..groups {
@@ -189,7 +197,7 @@ impl Story<'_> {
     }
 
     async fn settings(&self) {
-        for group in GROUPS {
+        for group in [GROUPS[0], GROUPS[1], resets::GROUP] {
             let body = format!(r#"{{"groupName":"{group}"}}"#);
             self.shared.insist(200, |writer| writer.body(body.as_bytes())).await;
         }
