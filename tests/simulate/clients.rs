@@ -17,6 +17,7 @@ use ringmq_shards::runtime::{Lane, random, sleep, spawn, uptime};
 
 use crate::delay::Letters;
 use crate::ledger::{Ledger, Number, QueueKey, number_of};
+use crate::locks::Leases;
 use crate::pop;
 use crate::resets::Rewinds;
 use crate::retry::Tries;
@@ -42,6 +43,7 @@ pub struct Shared {
     pub letters: RefCell<Letters>,
     pub tries: RefCell<Tries>,
     pub rewinds: RefCell<Rewinds>,
+    pub leases: RefCell<Leases>,
     /// What groups that pop were told.
     pub pops: RefCell<Vec<pop::Group>>,
     pub stopping: Cell<bool>,
@@ -62,6 +64,7 @@ impl Shared {
             letters: RefCell::default(),
             tries: RefCell::default(),
             rewinds: RefCell::default(),
+            leases: RefCell::default(),
             pops: RefCell::new(vec![
                 pop::Group::new("holding", TOPICS[0], pop::Hold::Long),
                 pop::Group::new("hasty", TOPICS[1], pop::Hold::Short),

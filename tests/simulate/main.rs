@@ -7,7 +7,7 @@
 //! node     the broker under test                                      fairness one slow disk, and who has to wait for it
 //! pop      consumers that pop, and their ledger                       transactions  their producers and their oracle
 //! delay    delay levels and timers                                    retry    what consumers send back
-//! resets   resets of offsets that are never undone
+//! resets   resets of offsets that are never undone                    locks    queues that have one holder
 //! ```
 //!
 //! `cargo test` runs a few seeds and looks whether planted mistakes are found; `scripts/simulate` runs as many as it is told.
@@ -17,6 +17,7 @@ mod clients;
 mod delay;
 mod fairness;
 mod ledger;
+mod locks;
 mod node;
 mod pop;
 mod resets;
@@ -97,6 +98,7 @@ fn main() {
                     Plant::HastyTimers,
                     Plant::LostRetries,
                     Plant::UndoneResets,
+                    Plant::SharedNames,
                 ]
                 .into_iter()
                 .all(|plant| find(&args, plant, PLANT_SEEDS))
@@ -180,7 +182,7 @@ fn simulate(args: &Args, seeds: u64, plant: Option<Plant>) -> bool {
     let sum = total.sum;
     println!(
         "{} seeds from {}: {} failed {:?}; {} run twice; {} crashes, {} logs poisoned by EIO; {} messages sent, {} acknowledged, \
-         {} pulled, {} popped, {} acks; {} commits answered; {} transactions committed, {} checks; {} delayed messages delivered, {} sent back; {} resets; {:.0} s of virtual time, \
+         {} pulled, {} popped, {} acks; {} commits answered; {} transactions committed, {} checks; {} delayed messages delivered, {} sent back; {} resets, {} locks; {:.0} s of virtual time, \
          {} events; slowest seed {} took {:?}; {:.1} s",
         total.seeds,
         args.from,
@@ -200,6 +202,7 @@ fn simulate(args: &Args, seeds: u64, plant: Option<Plant>) -> bool {
         sum.letters,
         sum.sent_back,
         sum.resets,
+        sum.locks,
         sum.virtual_time.as_secs_f64(),
         sum.events,
         total.slowest.1,
@@ -263,6 +266,7 @@ impl Outcome {
         self.letters += other.letters;
         self.sent_back += other.sent_back;
         self.resets += other.resets;
+        self.locks += other.locks;
         self.virtual_time += other.virtual_time;
     }
 }

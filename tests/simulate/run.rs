@@ -11,6 +11,7 @@ use ringmq_shards::runtime::sleep;
 
 use crate::clients::{self, GROUPS, QUEUES, Shared, TOPICS};
 use crate::delay;
+use crate::locks;
 use crate::node::{self, Node, Start};
 use crate::pop;
 use crate::resets;
@@ -34,6 +35,8 @@ pub enum Plant {
     LostRetries,
     /// Some resets are undone.
     UndoneResets,
+    /// Some clients lock queues under another's name.
+    SharedNames,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,6 +64,7 @@ pub struct Outcome {
     pub letters: u64,
     pub sent_back: u64,
     pub resets: u64,
+    pub locks: u64,
     pub virtual_time: Duration,
 }
 
@@ -92,6 +96,9 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
     shared.letters.borrow_mut().hasty = choice.plant == Some(Plant::HastyTimers);
     shared.tries.borrow_mut().lost = choice.plant == Some(Plant::LostRetries);
     shared.rewinds.borrow_mut().undone = choice.plant == Some(Plant::UndoneResets);
+    if choice.plant == Some(Plant::SharedNames) {
+        shared.leases.borrow_mut().plant();
+    }
     let mut story = Story {
         world: &world,
         machine,
@@ -125,6 +132,7 @@ pub fn run(seed: u64, choice: Choice) -> Outcome {
     outcome.letters = shared.letters.borrow().delivered();
     outcome.sent_back = shared.tries.borrow().sent_back;
     outcome.resets = shared.rewinds.borrow().resets;
+    outcome.locks = shared.leases.borrow().granted;
     outcome
 }
 
@@ -157,6 +165,9 @@ impl Story<'_> {
         clients::start(&self.shared, retry::try_hard(self.shared.clone()));
         clients::start(&self.shared, resets::rewind(self.shared.clone()));
         clients::start(&self.shared, resets::straggle(self.shared.clone()));
+        for _ in 0..3 {
+            clients::start(&self.shared, locks::lock(self.shared.clone()));
+        }
         let loses_acks = self.choice.plant == Some(Plant::LostAcks);
         let groups = self.shared.pops.borrow().len();
         for group in 0..groups {
@@ -188,6 +199,8 @@ impl Story<'_> {
         delay::audit(&self.shared, true).await;
         retry::audit(&self.shared).await;
         self.jump(pop::LEAP_MILLIS);
+        self.say("audit of locks");
+        locks::audit(&self.shared).await;
         self.say("audit of what was popped");
         for group in 0..groups {
             let topic = self.shared.pops.borrow()[group].topic;
@@ -294,6 +307,7 @@ impl Story<'_> {
 
     fn crash(&mut self, kind: CrashKind) {
         self.outcome.crashes += 1;
+        self.shared.leases.borrow_mut().forget();
         self.say(&format!("crash: {kind:?}"));
         // Peers may learn of a power cut late.
         self.shared.excuse(Duration::from_millis(2500));
@@ -335,12 +349,14 @@ impl Story<'_> {
             Start::Unfinished(_) => panic!("the node does not serve within {START_LIMIT:?}"),
             Start::Crashed => unreachable!("nobody crashes it"),
         }
+        self.shared.leases.borrow_mut().forget();
         self.say(&format!("serves after {:?}", self.world.elapsed() - began));
     }
 
     fn jump(&self, by: i64) {
         self.world.jump_wall_clock(self.machine, by);
         self.shared.letters.borrow_mut().clock.jump(by);
+        self.shared.leases.borrow_mut().forget();
     }
 
     fn below(&self, end: u64) -> u64 {
