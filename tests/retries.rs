@@ -151,6 +151,11 @@ fn put_group(client: &mut Client, settings: &str) {
     succeeds(client, &Request::new(Encoding::Json, 200, 3).body(settings.as_bytes()));
 }
 
+/// VIEW_BROKER_STATS_DATA
+fn view_stats(name: &str, key: &str) -> Request {
+    Request::new(Encoding::Json, 315, 5).field("statsName", name).field("statsKey", key)
+}
+
 fn sent_back_by_the_groups_settings(client: &mut Client) {
     let offset = record_at(client, "Orders", 0).physical_offset;
     put_group(client, r#"{"groupName":"impatient","retryMaxTimes":0,"retryQueueNums":1,"consumeEnable":true}"#);
@@ -159,6 +164,12 @@ fn sent_back_by_the_groups_settings(client: &mut Client) {
 
     put_group(client, r#"{"groupName":"careless","retryMaxTimes":16,"retryQueueNums":0,"consumeEnable":true}"#);
     succeeds(client, &send_back("careless", offset, 0));
+    let counted = |group: &str| view_stats("SNDBCK_PUT_NUMS", &format!("Orders@{group}"));
+    succeeds(client, &counted("workers"));
+    succeeds(client, &counted("impatient"));
+    let uncounted = client.call(&counted("careless"));
+    assert_eq!(uncounted.code, 1, "what is kept nowhere is not counted: {uncounted:?}");
+
     let nowhere = client.call(&pull(Encoding::Json, 4, "%RETRY%careless", 0, 0, 0));
     assert_eq!(nowhere.code, 17, "a group without retry queues gets no retry topic: {nowhere:?}");
 }

@@ -4,8 +4,10 @@
 //! there were enough (broker-semantics §4.1). It keeps the body, the keys and the tags, and says where it came from:
 //! RETRY_TOPIC is the topic that the consumer subscribed to, ORIGIN_MESSAGE_ID the record that was tried first.
 //!
-//! Before: `broker::dispatch`; after: `broker::view` (the record sent back), `broker::put`, `broker::dead_letter`.
+//! Before: `broker::dispatch`; after: `broker::view` (the record sent back), `broker::put`, `broker::dead_letter`,
+//! `broker::traffic`.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use ringmq_shards::group::{GroupLookup, SubscriptionGroupConfig};
@@ -61,7 +63,17 @@ pub async fn send_back(call: Call) -> Result<Response, Refusal> {
             dead_letter::store(core, request.group, message).await
         }
     };
-    sent_back.map(|_| Response::success())
+    sent_back?;
+    core.traffic.sent_back(&first_topic(&record), request.group);
+    Ok(Response::success())
+}
+
+/// The topic that the consumer subscribed to, however often the message was tried.
+fn first_topic<'r>(record: &Record<'r>) -> Cow<'r, str> {
+    match properties::get(record.properties(), name::RETRY_TOPIC) {
+        Some(topic) => String::from_utf8_lossy(topic),
+        None => Cow::Borrowed(record.topic()),
+    }
 }
 
 /// What becomes of a message that has failed once more.
