@@ -31,6 +31,14 @@ impl Orderly {
         Orderly { attempt: attempt.into(), pop_time, messages: messages.iter().map(ordered).collect() }
     }
 
+    /// A later pop had no room for all that is left of the batch before: the rest is in nobody's hands, and comes next.
+    pub(super) fn leave_behind(&mut self, before: &Orderly) {
+        let Some(last) = self.messages.last().map(|message| message.offset) else { return };
+        let visible_at = self.pop_time;
+        let rest = before.messages.iter().filter(|message| message.offset > last && !message.is_acked);
+        self.messages.extend(rest.map(|message| Ordered { visible_at: message.visible_at.min(visible_at), ..*message }));
+    }
+
     /// The first message that is not acked; `None`: all are.
     pub fn first(&self) -> Option<QueueOffset> {
         self.messages.iter().find(|message| !message.is_acked).map(|message| message.offset)

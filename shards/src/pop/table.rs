@@ -186,7 +186,10 @@ impl Pops {
                 match orderly {
                     Some((attempt, counts)) => {
                         let messages: Vec<(QueueOffset, i32)> = popped.iter().copied().zip(counts.iter().copied()).collect();
-                        let batch = Orderly::new(attempt, *pop_time, visible_at, &messages);
+                        let mut batch = Orderly::new(attempt, *pop_time, visible_at, &messages);
+                        if let Some(before) = &self.queue(place).orderly {
+                            batch.leave_behind(before);
+                        }
                         self.queue(place).orderly = Some(batch).filter(|batch| !batch.messages.is_empty());
                     }
                     None => {

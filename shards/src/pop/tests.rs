@@ -129,6 +129,32 @@ fn a_batch_in_order_blocks_its_queue_until_it_is_acked_or_its_time_is_over() {
 }
 
 #[test]
+fn what_a_later_pop_has_no_room_for_stays_in_the_batch() {
+    let mut shelf = Shelf::new();
+    let batch = |time: i64, offsets: &[i64], attempt: &'static str| PopStep::Popped {
+        next: QueueOffset(4),
+        pop_time: Millis(time),
+        invisible_millis: 50,
+        moved: None,
+        offsets: offsets.iter().copied().map(QueueOffset).collect(),
+        orderly: Some((attempt, vec![0; offsets.len()])),
+    };
+    shelf.apply(0, batch(100, &[0, 1, 2, 3], "a"));
+    shelf.ack(0, 2, 100);
+    shelf.apply(0, batch(200, &[0], "b"));
+    let held = |shelf: &Shelf| shelf.pops.orderly(TOPIC, GROUP, 0).cloned().expect("is held");
+    assert_eq!(held(&shelf).blocked_until(Millis(249), "c"), Some(Millis(250)));
+    shelf.ack(0, 0, 200);
+    assert_eq!(shelf.committed(0), 1);
+    assert_eq!((held(&shelf).first(), held(&shelf).blocked_until(Millis(200), "c")), (Some(QueueOffset(1)), None));
+    shelf.apply(0, batch(210, &[1, 3], "c"));
+    shelf.ack(0, 1, 210);
+    shelf.ack(0, 3, 210);
+    assert_eq!(shelf.committed(0), 4);
+    assert!(shelf.pops.is_empty());
+}
+
+#[test]
 fn deleted_topics_and_groups_leave_nothing() {
     let mut shelf = Shelf::new();
     shelf.pop(0, &[0, 1], 100, 50);
