@@ -3,7 +3,7 @@
 //! Runs on the connection's core, whose copies of the groups' views are complete; what comes out is plain data for the core
 //! of the queue. Expressions are compiled on each core once, see `shards::filter`.
 //!
-//! Before: `broker::pull`, `broker::client`; after: `shards::runtime::reader`.
+//! Before: `broker::pull`, `broker::pop`, `broker::client`; after: `shards::runtime::reader`, `shards::runtime::pop`.
 
 use ringmq_shards::filter::sql::BadExpression;
 use ringmq_shards::filter::{ExpressionType, PropertyFilter, TagFilter};
@@ -18,7 +18,7 @@ use crate::remoting::request::pull::{PullMessage, forbidden};
 use crate::remoting::sysflag::pull as flag;
 
 /// Which messages are wanted, as plain data that goes to the core of the queue.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Selector {
     pub tags: TagFilter,
     pub properties: Option<PropertyFilter>,

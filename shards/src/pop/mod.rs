@@ -12,7 +12,8 @@
 //! consumer offset is.
 //!
 //! - `event`: the entries; `table`: the state of all queues; `flights`, `orderly`: of one queue;
-//! - `take`: what a pop gets, decided against the queue's index; `settle`: acks and longer invisible times;
+//! - `take`: what a pop gets, decided against the queue's index; `select`: the same by properties, of records that were read;
+//!   `settle`: acks and longer invisible times;
 //! - `modes`: whether a group pulls or pops a topic.
 //!
 //! Before: `broker::pop`; after: `entry::control`, `runtime::pop` (reads, waits, revives).
@@ -21,6 +22,7 @@ mod event;
 mod flights;
 mod modes;
 mod orderly;
+mod select;
 mod settle;
 mod table;
 mod take;
@@ -31,6 +33,7 @@ pub use event::{Handed, PopEvent, PopStep, Settled};
 pub(crate) use modes::REQUEST_MODE;
 pub use modes::{BadModes, ModeChange, RequestMode, RequestModes};
 pub use orderly::Orderly;
+pub use select::{LookBudget, PopAhead, Selected};
 pub use settle::{AckOutcome, Extended};
 pub use table::{Expired, PopLimits, Pops};
 pub use take::{InitialOffset, PopError, PopRequest, PopScan, Taken, Took};

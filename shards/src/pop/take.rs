@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::event::{PopEvent, PopStep};
 use super::table::PopQueue;
-use crate::filter::TagFilter;
+use crate::filter::{PropertyFilter, TagFilter};
 use crate::offsets::{OffsetCommit, OffsetsFull};
 use crate::queue::{IndexEntry, IndexRead, Lookup, Plan, PlannedRead, Pull, PullLimits, PullStatus, QueueSlot, plan};
 use crate::shard::{AppendError, Shard};
@@ -28,6 +28,8 @@ pub struct PopRequest<'a> {
     pub messages_max: u32,
     pub bytes_max: usize,
     pub filter: &'a TagFilter,
+    /// What is wanted by properties: such a pop goes by `Shard::pop_selected`.
+    pub properties: Option<&'a PropertyFilter>,
     pub pop_time: Millis,
     pub invisible_millis: i64,
     pub initial: InitialOffset,
@@ -98,10 +100,10 @@ impl fmt::Display for PopError {
 impl std::error::Error for PopError {}
 
 /// Where a pop begins.
-struct Begin {
-    at: QueueOffset,
+pub(super) struct Begin {
+    pub at: QueueOffset,
     /// The consumer offset is not what POP has written.
-    moved: Option<QueueOffset>,
+    pub moved: Option<QueueOffset>,
 }
 
 impl Shard {
@@ -112,15 +114,12 @@ impl Shard {
         let Some(slot) = self.queues.slot(request.topic, request.queue_id) else {
             return Ok(Took::Done(Taken { start, ..Taken::default() }));
         };
-        let max = self.queues.max_visible(slot);
-        let nothing =
-            |at: QueueOffset| Took::Done(Taken { slot: Some(slot), start: at, rest: (max.0 - at.0).max(0), ..Taken::default() });
         let room = self.pop_room(request);
         if self.pop_blocked_until(request, now).is_some() {
             return Ok(Took::Done(Taken { slot: Some(slot), start, ..Taken::default() }));
         }
         if room == 0 {
-            return Ok(nothing(start));
+            return Ok(Took::Done(self.pop_nothing(slot, start)));
         }
         let messages_max = request.messages_max.min(u32::try_from(room).unwrap_or(u32::MAX));
         let mut pull = match scan.pull {
@@ -155,7 +154,7 @@ impl Shard {
             };
             if is_at_end {
                 self.pop_pass(request, moved, start, next)?;
-                return Ok(nothing(next));
+                return Ok(Took::Done(self.pop_nothing(slot, next)));
             }
             pull = Pull::new(next, messages_max, request.bytes_max, request.filter);
             scan.pull = Some((start, pull));
@@ -190,8 +189,13 @@ impl Shard {
         self.pops.orderly(topic, group, queue_id)?.blocked_until(now, "")
     }
 
+    pub(super) fn pop_nothing(&self, slot: QueueSlot, at: QueueOffset) -> Taken {
+        let rest = (self.queues.max_visible(slot).0 - at.0).max(0);
+        Taken { slot: Some(slot), start: at, rest, ..Taken::default() }
+    }
+
     /// The offset is fixed with a group's first pop, so that messages that come later are for it.
-    fn pop_begin(&mut self, request: &PopRequest<'_>) -> Result<Begin, PopError> {
+    pub(super) fn pop_begin(&mut self, request: &PopRequest<'_>) -> Result<Begin, PopError> {
         let PopRequest { topic, group, queue_id, .. } = *request;
         let committed = self.offsets.get(topic, group, queue_id).map(|committed| committed.offset);
         if let Some(queue) = self.pops.get(topic, group, queue_id) {
@@ -232,17 +236,17 @@ impl Shard {
         }
     }
 
-    fn pop_room(&self, request: &PopRequest<'_>) -> usize {
+    pub(super) fn pop_room(&self, request: &PopRequest<'_>) -> usize {
         let in_queue = self.pops.in_flight(request.topic, request.group, request.queue_id);
         request.in_flight_max.saturating_sub(in_queue).min(self.pops.room())
     }
 
-    fn pop_blocked_until(&self, request: &PopRequest<'_>, now: Millis) -> Option<Millis> {
+    pub(super) fn pop_blocked_until(&self, request: &PopRequest<'_>, now: Millis) -> Option<Millis> {
         let attempt = request.orderly?;
         self.pops.orderly(request.topic, request.group, request.queue_id)?.blocked_until(now, attempt)
     }
 
-    fn pop_take(
+    pub(super) fn pop_take(
         &mut self,
         request: &PopRequest<'_>,
         begin: Begin,
@@ -285,7 +289,7 @@ impl Shard {
     }
 
     /// Nothing was wanted up to `next`. In memory only, unless somebody has moved the consumer offset: after a crash the same is looked at once more.
-    fn pop_pass(
+    pub(super) fn pop_pass(
         &mut self,
         request: &PopRequest<'_>,
         moved: Option<QueueOffset>,
@@ -319,7 +323,7 @@ impl Shard {
 }
 
 /// Whether a message may be handed out: it is in nobody's hands, and not acked out of the batch that comes again.
-fn is_free(queue: Option<&PopQueue>, request: &PopRequest<'_>, offset: QueueOffset) -> bool {
+pub(super) fn is_free(queue: Option<&PopQueue>, request: &PopRequest<'_>, offset: QueueOffset) -> bool {
     let Some(queue) = queue else { return true };
     let acked = request.orderly.is_some() && queue.orderly.as_ref().is_some_and(|batch| batch.is_acked(offset));
     !acked && !queue.flights.contains(offset)

@@ -34,6 +34,7 @@ mod pace;
 mod panic;
 mod pending;
 pub mod pop;
+mod pop_ahead;
 mod positions;
 pub mod query;
 pub mod reader;

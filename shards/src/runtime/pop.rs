@@ -3,7 +3,7 @@
 //! A pop's messages leave only when the entry that makes them invisible is durable: otherwise a crash would have them
 //! handed out a second time while the first consumer still holds them.
 //!
-//! Before: `broker::pop`; after: `pop` (decides), `runtime::reader` (reads).
+//! Before: `broker::pop`; after: `pop` (decides), `runtime::reader` (reads), `pop_ahead` (where properties decide).
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -18,10 +18,10 @@ use super::reader::{PullRequest, ReadError, steady};
 use super::selection::Selection;
 use super::{Signal, now, timeout, yield_now};
 use crate::filter::TagFilter;
-use crate::pop::{AckOutcome, Extended, Handed, PopError, PopRequest, PopScan, Taken, Took};
+use crate::pop::{AckOutcome, Extended, Handed, LookBudget, PopError, PopRequest, PopScan, Taken, Took};
 use crate::queue::QueueSlot;
 use crate::record::Record;
-use crate::shard::AppendError;
+use crate::shard::{AppendError, Shard};
 use crate::types::{Millis, QueueOffset};
 
 /// What a pop got of one queue.
@@ -34,6 +34,8 @@ pub struct Popped {
     pub counts: Vec<i32>,
     /// Messages of the queue behind those.
     pub rest: i64,
+    /// Some were not looked at, only because a pop looks at so many: there may be something for whoever comes again at once.
+    pub is_cut: bool,
     /// Records as stored, back to back.
     pub body: Vec<u8>,
 }
@@ -152,6 +154,8 @@ impl LiveShard {
     /// is for one queue after the other; its bounds are those of all.
     pub async fn pop(&self, request: &PopRequest<'_>, queues: &[u32]) -> Result<Vec<Popped>, PopFailed> {
         let (mut messages_left, mut bytes_left) = (request.messages_max, request.bytes_max);
+        let filter = request.properties.map(|properties| properties.compiled(&mut self.expressions.borrow_mut()));
+        let mut budget = LookBudget::FULL;
         let mut end = None;
         let mut popped = Vec::new();
         for queue_id in queues {
@@ -160,11 +164,19 @@ impl LiveShard {
             }
             let of_queue =
                 PopRequest { queue_id: *queue_id, messages_max: messages_left, bytes_max: bytes_left, ..request.clone() };
-            let taken = self.take(&of_queue).await?;
-            messages_left -= taken.reads.len() as u32;
-            bytes_left = bytes_left.saturating_sub(taken.reads.iter().map(|read| read.size as usize).sum());
-            end = end.max(taken.end);
-            popped.push(self.read_taken(*queue_id, taken).await?);
+            self.take_reset_first(&of_queue).await?;
+            let (of_queue, logged) = match &filter {
+                Some(filter) => self.take_selected(&of_queue, filter, &mut budget).await?,
+                None => {
+                    let taken = self.take(&of_queue).await?;
+                    let logged = taken.end;
+                    (self.read_taken(*queue_id, taken).await?, logged)
+                }
+            };
+            messages_left -= of_queue.offsets.len() as u32;
+            bytes_left = bytes_left.saturating_sub(of_queue.body.len());
+            end = end.max(logged);
+            popped.push(of_queue);
         }
         if let Some(end) = end {
             self.durable(end).await?;
@@ -179,29 +191,35 @@ impl LiveShard {
         if let Some(slot) = slot {
             self.read_all(slot, &reads, &mut selection).await?;
         }
-        Ok(Popped { queue_id, start, offsets, counts, rest, body: selection.body })
+        Ok(Popped { queue_id, start, offsets, counts, rest, is_cut: false, body: selection.body })
     }
 
-    async fn take(&self, request: &PopRequest<'_>) -> Result<Taken, PopFailed> {
-        let mut scan = PopScan::default();
+    async fn take_reset_first(&self, request: &PopRequest<'_>) -> Result<(), PopFailed> {
         if self.is_reset(request.topic, request.group, request.queue_id) {
             // The consumer offset is another one already, and tells where this pop begins.
             let taken = self.take_reset(request.topic, request.group, request.queue_id).await;
             taken.map_err(|error| PopFailed::Pop(PopError::Append(error)))?;
         }
+        Ok(())
+    }
+
+    /// A step of a pop, which perhaps is logged.
+    pub(super) fn popping<T>(&self, step: impl FnOnce(&mut Shard) -> T) -> T {
+        let mut state = self.state.borrow_mut();
+        let before = state.log.appended();
+        let done = step(&mut state);
+        let logged = state.log.appended() != before;
+        drop(state);
+        if logged {
+            self.appended();
+        }
+        done
+    }
+
+    async fn take(&self, request: &PopRequest<'_>) -> Result<Taken, PopFailed> {
+        let mut scan = PopScan::default();
         loop {
-            let took = {
-                let mut state = self.state.borrow_mut();
-                let before = state.log.appended();
-                let took = state.pop(now(), request, &mut scan);
-                let logged = state.log.appended() != before;
-                drop(state);
-                if logged {
-                    self.appended();
-                }
-                took
-            };
-            match took {
+            match self.popping(|state| state.pop(now(), request, &mut scan)) {
                 Ok(Took::Done(taken)) => return Ok(taken),
                 Ok(Took::More) => yield_now().await,
                 Ok(Took::Need(read)) => self.load_index(read).await?,

@@ -4,7 +4,7 @@
 //! Invariant: whatever is asked, one pull looks at no more than `EXAMINED_MAX` messages, and reads few more than
 //! `EXAMINED_BYTES_MAX`. A client that got nothing is told where to go on, and comes at once.
 //!
-//! Before: `reader`; after: `filter::RecordFilter`, record by record.
+//! Before: `reader`, `pop_ahead`; after: `filter::RecordFilter`, record by record.
 
 use super::live::LiveShard;
 use super::reader::{PullRequest, Pulled, ReadError, is_waiting};
@@ -40,6 +40,19 @@ impl<'a> Selection<'a> {
         let (next, messages_max) = (QueueOffset::ZERO, reads.len() as u32);
         let body = Vec::with_capacity(bytes);
         Selection { body, messages: 0, examined_bytes: 0, next, wanted: None, messages_max, bytes_max: bytes }
+    }
+
+    /// All that is wanted, of however much is planned.
+    pub fn of_wanted(wanted: &'a RecordFilter) -> Selection<'a> {
+        Selection {
+            body: Vec::new(),
+            messages: 0,
+            examined_bytes: 0,
+            next: QueueOffset::ZERO,
+            wanted: Some(wanted),
+            messages_max: u32::MAX,
+            bytes_max: usize::MAX,
+        }
     }
 
     fn of(request: &PullRequest, wanted: &'a RecordFilter) -> Selection<'a> {

@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use ringmq_shards::filter::TagFilter;
+use ringmq_shards::filter::ExpressionType;
 use ringmq_shards::group::GroupLookup;
 use ringmq_shards::pop::InitialOffset;
 use ringmq_shards::runtime::{self, Lane};
@@ -20,6 +20,7 @@ use super::wait::{Patience, Waited, is_too_late, looked, wait};
 use crate::broker::changes::Wanted;
 use crate::broker::core::Core;
 use crate::broker::response::{Refusal, write_refusal};
+use crate::broker::subscription::{Selector, carried};
 use crate::net::connection::{AnswerRoom, InFlight};
 use crate::net::{Connection, Flow};
 use crate::remoting::code::ResponseCode;
@@ -153,6 +154,12 @@ async fn look(
             (Err(refusal), _) => return Some(Err(refusal)),
         };
         drop(room);
+        if harvest.is_cut && patience.is_left() {
+            // Asleep it would be woken by new messages only.
+            was_woken = false;
+            runtime::yield_now().await;
+            continue;
+        }
         let code = match wait(core, connection, &key, patience, was_woken).await {
             Waited::Woken => {
                 was_woken = true;
@@ -190,7 +197,7 @@ fn check(core: &Core, connection: &Connection, header: &Header<'_>) -> Result<(P
         messages_max: u32::try_from(request.max_msg_nums).unwrap_or(0).max(1),
         bytes_max: BYTES_MAX,
         invisible_millis: request.invisible_time.clamp(0, INVISIBLE_MILLIS_MAX),
-        filter: filter(&request)?,
+        selector: selector(core, &request)?,
         initial: if request.init_mode == 0 { InitialOffset::First } else { InitialOffset::Last },
         orderly: request.order.then(|| request.attempt_id.unwrap_or_default().to_owned()),
         pop_time: runtime::now(),
@@ -235,11 +242,11 @@ pub(super) fn check_names(
     Ok((config.read_queue_nums, new_group))
 }
 
-fn filter(request: &PopMessage<'_>) -> Result<TagFilter, Refusal> {
-    let failed = || Refusal::new(ResponseCode::SubscriptionParseFailed, "parse the consumer's subscription failed".into());
-    let Some(expression) = request.exp.filter(|expression| !expression.is_empty()) else { return Ok(TagFilter::ALL) };
-    match request.exp_type {
-        None | Some("" | "TAG") => TagFilter::parse(expression).map_err(|_| failed()),
-        Some(_) => Err(failed()),
-    }
+/// Nothing said is everything wanted.
+fn selector(core: &Core, request: &PopMessage<'_>) -> Result<Selector, Refusal> {
+    let kind = match request.exp {
+        None | Some("") => ExpressionType::Tag,
+        Some(_) => ExpressionType::from_name(request.exp_type.unwrap_or("")),
+    };
+    carried(core, &kind, request.exp.filter(|expression| !expression.is_empty()))
 }

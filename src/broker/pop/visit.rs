@@ -7,7 +7,6 @@
 
 use std::rc::Rc;
 
-use ringmq_shards::filter::TagFilter;
 use ringmq_shards::pop::{InitialOffset, PopError, PopRequest};
 use ringmq_shards::runtime::mesh::Request;
 use ringmq_shards::runtime::pop::{PopFailed, Popped};
@@ -16,6 +15,7 @@ use ringmq_shards::types::{Millis, ShardId};
 
 use crate::broker::core::Core;
 use crate::broker::response::Refusal;
+use crate::broker::subscription::Selector;
 use crate::config::PopSettings;
 use crate::remoting::code::ResponseCode;
 use crate::remoting::message::pop::RetryKind;
@@ -31,7 +31,7 @@ pub struct Pop {
     pub messages_max: u32,
     pub bytes_max: usize,
     pub invisible_millis: i64,
-    pub filter: TagFilter,
+    pub selector: Selector,
     pub initial: InitialOffset,
     pub orderly: Option<String>,
     pub pop_time: Millis,
@@ -50,6 +50,8 @@ pub struct Harvest {
     pub messages: u32,
     bytes: usize,
     pub rest: i64,
+    /// There may be more for whoever looks again at once.
+    pub is_cut: bool,
 }
 
 /// The topics in which a topic's messages come back to a group, the one in use first.
@@ -132,6 +134,7 @@ impl Harvest {
     fn add(&mut self, retry: RetryKind, popped: Vec<Popped>) {
         for popped in popped {
             self.rest += popped.rest;
+            self.is_cut |= popped.is_cut;
             if !popped.offsets.is_empty() {
                 self.messages += popped.offsets.len() as u32;
                 self.bytes += popped.body.len();
@@ -159,7 +162,8 @@ impl Request<Core> for PopThere {
             queue_id: 0,
             messages_max: pop.messages_max,
             bytes_max: pop.bytes_max,
-            filter: &pop.filter,
+            filter: &pop.selector.tags,
+            properties: pop.selector.properties.as_ref(),
             pop_time: pop.pop_time,
             invisible_millis: pop.invisible_millis,
             initial: pop.initial,

@@ -54,6 +54,10 @@ impl Patience {
         Patience { deadline: Some(steady().plus(left.min(HOLD_MILLIS_MAX))) }
     }
 
+    pub fn is_left(self) -> bool {
+        self.left().is_some()
+    }
+
     fn left(self) -> Option<Duration> {
         let left = self.deadline?.since(steady());
         (left > EARLY_MILLIS).then(|| Duration::from_millis(left as u64))

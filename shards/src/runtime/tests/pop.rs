@@ -1,7 +1,7 @@
 //! POP across crashes: what a consumer was told stays so. Invisible is invisible, acked never comes again, and what is not
 //! acked is there to be revived; a pop or an ack without an answer may have happened or not.
 
-use crate::filter::TagFilter;
+use crate::filter::{Expressions, PropertyFilter, TagFilter};
 use crate::group::GroupRules;
 use crate::log::{Flush, LogOptions, SyncMethod};
 use crate::placement::{Placement, Routing};
@@ -10,7 +10,7 @@ use crate::queue::QueueLimits;
 use crate::record::{NewMessage, Record};
 use crate::runtime::live::LiveShard;
 use crate::runtime::open::{ShardOptions, open};
-use crate::runtime::pop::WatchedQueue;
+use crate::runtime::pop::{Popped, WatchedQueue};
 use crate::runtime::reader::steady;
 use crate::runtime::sim::{CrashKind, World};
 use crate::runtime::{Lane, fs, now, random, sleep, spawn};
@@ -63,6 +63,11 @@ async fn opened() -> Rc<LiveShard> {
 }
 
 async fn append(live: &LiveShard, queue_id: u32) {
+    append_with(live, queue_id, b"body", &[]).await;
+}
+
+/// With properties and a body of its own.
+async fn append_with(live: &LiveShard, queue_id: u32, body: &[u8], properties: &[u8]) {
     let host = "127.0.0.1:1".parse().unwrap();
     let message = NewMessage {
         topic: TOPIC,
@@ -74,8 +79,8 @@ async fn append(live: &LiveShard, queue_id: u32) {
         store_host: host,
         reconsume_times: 0,
         prepared_transaction_offset: 0,
-        body: b"body",
-        properties: &[],
+        body,
+        properties,
     };
     loop {
         match live.append(now(), &message) {
@@ -94,6 +99,7 @@ fn request(messages_max: u32, pop_time: Millis, invisible_millis: i64) -> PopReq
         messages_max,
         bytes_max: 1 << 20,
         filter: &TagFilter::ALL,
+        properties: None,
         pop_time,
         invisible_millis,
         initial: InitialOffset::First,
@@ -128,20 +134,24 @@ impl Told {
 }
 
 /// Sends, pops and acks until the power goes.
-async fn consume(told: Rc<RefCell<Told>>) {
+async fn consume(told: Rc<RefCell<Told>>, filter: Option<PropertyFilter>) {
     let live = opened().await;
+    let is_filtered = filter.is_some();
     let producer = live.clone();
     let ledger = told.clone();
     spawn(Lane::Network, async move {
         loop {
-            append(&producer, (random() % u64::from(QUEUES)) as u32).await;
-            ledger.borrow_mut().sent += 1;
+            let queue_id = (random() % u64::from(QUEUES)) as u32;
+            let is_wanted = random().is_multiple_of(3);
+            append_with(&producer, queue_id, b"body", if is_wanted { WANTED } else { &[] }).await;
+            ledger.borrow_mut().sent += u64::from(is_wanted || !is_filtered);
         }
     });
     loop {
         let queues: Vec<u32> = (0..QUEUES).collect();
         let pop_time = now();
-        let popped = live.pop(&request(1 + (random() % 8) as u32, pop_time, FOREVER), &queues).await.unwrap();
+        let request = request(1 + (random() % 8) as u32, pop_time, FOREVER);
+        let popped = live.pop(&PopRequest { properties: filter.as_ref(), ..request }, &queues).await.unwrap();
         for popped in popped {
             for offset in popped.offsets {
                 let message = (popped.queue_id, offset);
@@ -171,17 +181,19 @@ async fn consume(told: Rc<RefCell<Told>>) {
 }
 
 /// After the crash: pops all there is, then lets the time of the consumers run out.
-async fn examine(told: Rc<RefCell<Told>>, done: Rc<Cell<(usize, usize)>>) {
+async fn examine(told: Rc<RefCell<Told>>, filter: Option<PropertyFilter>, done: Rc<Cell<(usize, usize)>>) {
     let live = opened().await;
     told.borrow_mut().in_doubt();
     let told = told.take();
     let queues: Vec<u32> = (0..QUEUES).collect();
     let mut again = BTreeSet::new();
     loop {
-        let popped = live.pop(&request(32, now(), FOREVER), &queues).await.unwrap();
+        let request = PopRequest { properties: filter.as_ref(), ..request(32, now(), FOREVER) };
+        let popped = live.pop(&request, &queues).await.unwrap();
+        let is_cut = popped.iter().any(|popped| popped.is_cut);
         let offsets = popped.iter().flat_map(|popped| popped.offsets.iter().map(|offset| (popped.queue_id, *offset)));
         let offsets: Vec<Message> = offsets.collect();
-        if offsets.is_empty() {
+        if offsets.is_empty() && !is_cut {
             break;
         }
         for message in offsets {
@@ -206,6 +218,21 @@ async fn examine(told: Rc<RefCell<Told>>, done: Rc<Cell<(usize, usize)>>) {
 
 #[test]
 fn invisible_stays_invisible_and_acked_stays_acked_across_a_crash() {
+    crash(|| None);
+}
+
+#[test]
+fn the_same_of_messages_that_are_wanted_by_their_properties() {
+    crash(|| Some(wanted()));
+}
+
+const WANTED: &[u8] = b"kind\x01wanted\x02";
+
+fn wanted() -> PropertyFilter {
+    PropertyFilter::matching("kind = 'wanted'", &mut Expressions::default()).unwrap()
+}
+
+fn crash(filter: fn() -> Option<PropertyFilter>) {
     let (mut held, mut acked) = (0, 0);
     for seed in 0..20 {
         let world = World::new(seed);
@@ -214,7 +241,7 @@ fn invisible_stays_invisible_and_acked_stays_acked_across_a_crash() {
         let done = Rc::new(Cell::new((0, 0)));
         let mut process = {
             let told = told.clone();
-            world.spawn_single(machine, "consumes", move || consume(told))
+            world.spawn_single(machine, "consumes", move || consume(told, filter()))
         };
         world.run(async {
             for _ in 0..2 {
@@ -223,12 +250,12 @@ fn invisible_stays_invisible_and_acked_stays_acked_across_a_crash() {
                 world.crash(process, kind);
                 let told = told.clone();
                 told.borrow_mut().in_doubt();
-                process = world.spawn_single(machine, "consumes on", move || consume(told));
+                process = world.spawn_single(machine, "consumes on", move || consume(told, filter()));
             }
             sleep(Duration::from_millis(40 + random() % 200)).await;
             world.crash(process, CrashKind::PowerCut);
             let (told, done) = (told.clone(), done.clone());
-            let last = world.spawn_single(machine, "examines", move || examine(told, done));
+            let last = world.spawn_single(machine, "examines", move || examine(told, filter(), done));
             world.ended(last).await;
         });
         assert_ne!(done.get(), (0, 0), "seed {seed}: the examination ended early, or nothing happened");
@@ -294,4 +321,108 @@ fn an_offset_that_is_set_back_gives_again_what_is_not_in_flight() {
         assert_eq!(live.state.borrow().pops.in_flight(TOPIC, GROUP, 0), 1);
     });
     world.run(async { world.ended(process).await });
+}
+
+fn offsets(popped: &[Popped]) -> Vec<i64> {
+    popped.iter().flat_map(|popped| popped.offsets.iter().map(|offset| offset.0)).collect()
+}
+
+fn committed(live: &LiveShard) -> i64 {
+    live.state.borrow().offsets.get(TOPIC, GROUP, 0).expect("was popped").offset.0
+}
+
+#[test]
+fn what_is_not_wanted_is_passed_over_and_holds_nothing_back() {
+    let world = World::new(5);
+    let machine = world.machine("m");
+    let process = world.spawn_single(machine, "selects", || async {
+        let live = opened().await;
+        let filter = wanted();
+        for number in 0..10 {
+            append_with(&live, 0, &[number], if [2, 5, 6].contains(&number) { WANTED } else { b"kind\x01other\x02" }).await;
+        }
+        let time = now();
+        let pop = async |count| {
+            let request = PopRequest { properties: Some(&filter), ..request(count, time, FOREVER) };
+            live.pop(&request, &[0]).await.unwrap()
+        };
+        let ack = async |offset| {
+            live.pop_ack(TOPIC, GROUP, 0, &[Handed { offset: QueueOffset(offset), pop_time: time }]).await.unwrap();
+        };
+        let first = pop(2).await;
+        assert_eq!((offsets(&first), first[0].is_cut), (vec![2, 5], false));
+        let record = Record::parse(&first[0].body).unwrap();
+        assert_eq!((record.body(), Record::parse(&first[0].body[record.bytes().len()..]).unwrap().body()), (&[2][..], &[5][..]));
+        assert_eq!((live.state.borrow().pops.len(), committed(&live)), (2, 2), "what lies before the first is not waited for");
+        ack(2).await;
+        assert_eq!(committed(&live), 5);
+        assert_eq!(offsets(&pop(32).await), [6]);
+        ack(6).await;
+        ack(5).await;
+        assert_eq!(committed(&live), 10, "nor what lies between and behind");
+        append_with(&live, 0, b"more", b"kind\x01other\x02").await;
+        assert_eq!(offsets(&pop(32).await), [0; 0]);
+        assert_eq!((committed(&live), live.state.borrow().pops.len()), (11, 0));
+    });
+    world.run(async { world.ended(process).await });
+}
+
+#[test]
+fn a_pop_looks_at_so_many_and_the_next_one_goes_on_there() {
+    let world = World::new(6);
+    let machine = world.machine("m");
+    let process = world.spawn_single(machine, "looks", || async {
+        let live = opened().await;
+        let filter = wanted();
+        for number in 0..2_000 {
+            append_with(&live, 0, b"body", if number == 1_999 { WANTED } else { &[] }).await;
+        }
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            let request = PopRequest { properties: Some(&filter), ..request(32, now(), FOREVER) };
+            let popped = live.pop(&request, &[0]).await.unwrap();
+            seen.push((offsets(&popped), popped[0].is_cut, committed(&live)));
+        }
+        let none = Vec::new;
+        assert_eq!(seen[..2], [(none(), true, 800), (none(), true, 1_600)]);
+        assert_eq!(seen[2..], [(vec![1_999], false, 1_999), (none(), false, 1_999)]);
+    });
+    world.run(async { world.ended(process).await });
+}
+
+#[test]
+fn whoever_looks_ahead_side_by_side_gets_different_messages() {
+    for seed in 0..20 {
+        let world = World::new(seed);
+        let machine = world.machine("m");
+        let process = world.spawn_single(machine, "share", || async {
+            let live = opened().await;
+            for number in 0..300_u32 {
+                append_with(&live, 0, &[7; 1_000], if number.is_multiple_of(3) { WANTED } else { &[] }).await;
+            }
+            let got: Rc<RefCell<Vec<i64>>> = Rc::default();
+            let mut poppers = Vec::new();
+            for _ in 0..4 {
+                let (live, got) = (live.clone(), got.clone());
+                poppers.push(spawn(Lane::Network, async move {
+                    let filter = wanted();
+                    loop {
+                        let request = PopRequest { properties: Some(&filter), ..request(1 + (random() % 8) as u32, now(), FOREVER) };
+                        let popped = live.pop(&request, &[0]).await.unwrap();
+                        if popped[0].offsets.is_empty() && !popped[0].is_cut {
+                            return;
+                        }
+                        got.borrow_mut().extend(offsets(&popped));
+                    }
+                }));
+            }
+            for popper in poppers {
+                popper.join().await;
+            }
+            let mut got = got.take();
+            got.sort_unstable();
+            assert_eq!(got, (0..300).step_by(3).collect::<Vec<i64>>());
+        });
+        world.run(async { world.ended(process).await });
+    }
 }
