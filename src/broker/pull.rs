@@ -162,6 +162,7 @@ impl Request<Core> for PullFrom {
         // Behind the commit, which tells of messages from before the reset.
         let reset = core.live.pull_reset(topic, group, self.request.queue_id, self.client).await?;
         if let Some(offset) = reset {
+            core.traffic.sent_elsewhere(topic, group, self.request.queue_id, offset.0);
             return Ok(reset_to(&core, &self.request, offset));
         }
         let pulled = core.live.pull(&self.request).await?;

@@ -58,6 +58,15 @@ struct Pair {
     next: Vec<(u32, i64)>,
 }
 
+impl Pair {
+    fn reads_on(&mut self, queue_id: u32, next_offset: i64) {
+        match self.next.binary_search_by_key(&queue_id, |(found, _)| *found) {
+            Ok(place) => self.next[place].1 = next_offset,
+            Err(place) => self.next.insert(place, (queue_id, next_offset)),
+        }
+    }
+}
+
 /// What a question of 315 is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject<'a> {
@@ -78,11 +87,13 @@ impl Traffic {
             pair.pulled.times += 1;
             pair.pulled.messages += u64::from(messages);
             pair.pulled.bytes += bytes as u64;
-            match pair.next.binary_search_by_key(&queue_id, |(found, _)| *found) {
-                Ok(place) => pair.next[place].1 = next_offset,
-                Err(place) => pair.next.insert(place, (queue_id, next_offset)),
-            }
+            pair.reads_on(queue_id, next_offset);
         });
+    }
+
+    /// A group was told to read on from elsewhere.
+    pub fn sent_elsewhere(&self, topic: &str, group: &str, queue_id: u32, next_offset: i64) {
+        self.pair(topic, group, |pair| pair.reads_on(queue_id, next_offset));
     }
 
     /// A consumer has sent a message back.
