@@ -2,7 +2,8 @@
 //! `body[0].properties.KEYS`. Two answers are compared path by path, and normalised path by path.
 //!
 //! A body is decoded by what it is: stored messages field by field, JSON value by value (the order of keys does not
-//! matter), properties text line by line, other text whole, anything else in hex.
+//! matter), properties text line by line, other text whole, anything else in hex. A field that has a message's properties
+//! is taken apart into them.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,9 @@ pub type Answer = BTreeMap<String, String>;
 
 /// Of a stored message, in its second word.
 const RECORD_MAGIC: [u8; 4] = [0xda, 0xa3, 0x20, 0xa7];
+
+/// Between a property's name and value: a field that has it is a message's properties, whose order says nothing.
+const SEPARATOR: char = '\u{1}';
 
 pub enum Outcome {
     Came(Message),
@@ -40,7 +44,15 @@ pub fn take_apart(outcome: &Outcome, sorted: &dyn Fn(&str) -> bool, text: &dyn F
         answer.insert("remark".into(), text(remark));
     }
     for (name, value) in &message.fields {
-        answer.insert(format!("ext.{name}"), text(value));
+        match value.contains(SEPARATOR) {
+            true => {
+                for (property, value) in properties::iter(value.as_bytes()) {
+                    let (property, value) = (String::from_utf8_lossy(property), String::from_utf8_lossy(value));
+                    answer.insert(format!("ext.{name}.{property}"), text(&value));
+                }
+            }
+            false => drop(answer.insert(format!("ext.{name}"), text(value))),
+        }
     }
     body(&message.body, sorted, text, &mut answer);
     answer
@@ -164,6 +176,13 @@ mod tests {
     fn json_is_paths_and_the_order_of_keys_and_sets_does_not_matter() {
         assert_eq!(apart(r#"{"set":["b","a"],"list":["b","a"],"e":{}}"#), apart(r#"{"e":{},"list":["b","a"],"set":["a","b"]}"#));
         assert_eq!(apart(r#"{"list":[{"x":1}],"n":null}"#), ["body.list[0].x: 1", "body.n: null"]);
+    }
+
+    #[test]
+    fn properties_in_a_field_are_paths() {
+        let fields = [("properties".to_string(), "b\u{1}2\u{2}a\u{1}r1\u{2}".to_string())].into();
+        let answer = take_apart(&Outcome::Came(Message { fields, ..Message::default() }), &|_| false, &|text| text.replace("r1", "<run>"));
+        assert_eq!((answer["ext.properties.a"].as_str(), answer["ext.properties.b"].as_str()), ("<run>", "2"));
     }
 
     #[test]

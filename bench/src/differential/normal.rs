@@ -98,6 +98,7 @@ pub const TABLE: &[Normalisation] = &[
             "body[*].bornTimestamp",
             "body[*].properties.TIMER_*_MS",
             "body[*].properties.PUSH_REPLY_TIME",
+            "ext.properties.PUSH_REPLY_TIME",
             "body[*].properties.BORN_TIMESTAMP",
             "body[*].properties.POP_CK",
             "ext.bornTimestamp",
@@ -160,6 +161,13 @@ pub const TABLE: &[Normalisation] = &[
         paths: &["body[0].queueOffset", "ext.tranStateTableOffset"],
         becomes: |value, _| value.parse::<i64>().is_ok_and(|at| at >= 0).then_some("<half offset>"),
         reason: "half messages of all topics stand in one queue, so where one stands depends on the others",
+    },
+    Normalisation {
+        name: "reply-offset",
+        codes: &[324, 325],
+        paths: &["ext.queueOffset"],
+        becomes: |value, _| value.parse::<i64>().is_ok_and(|at| at >= 0).then_some("<offset>"),
+        reason: "all replies are stored in one queue, those of other runs as well",
     },
     Normalisation {
         name: "data-version",
