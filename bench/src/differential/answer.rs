@@ -181,7 +181,8 @@ mod tests {
     #[test]
     fn properties_in_a_field_are_paths() {
         let fields = [("properties".to_string(), "b\u{1}2\u{2}a\u{1}r1\u{2}".to_string())].into();
-        let answer = take_apart(&Outcome::Came(Message { fields, ..Message::default() }), &|_| false, &|text| text.replace("r1", "<run>"));
+        let answer =
+            take_apart(&Outcome::Came(Message { fields, ..Message::default() }), &|_| false, &|text| text.replace("r1", "<run>"));
         assert_eq!((answer["ext.properties.a"].as_str(), answer["ext.properties.b"].as_str()), ("<run>", "2"));
     }
 
