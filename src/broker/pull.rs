@@ -169,6 +169,8 @@ impl Request<Core> for PullFrom {
         if pulled.messages > 0 {
             let (request, bytes) = (&self.request, pulled.body.len());
             core.traffic.pulled(&request.topic, &self.group, request.queue_id, pulled.messages, bytes, pulled.next_offset);
+        } else if pulled.next_offset != self.request.offset {
+            core.traffic.sent_elsewhere(topic, group, self.request.queue_id, pulled.next_offset);
         }
         Ok(pulled)
     }

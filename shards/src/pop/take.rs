@@ -208,7 +208,8 @@ impl Shard {
             };
             return Ok(Begin { at, moved });
         }
-        if let Some(at) = committed {
+        // An offset below 0 is none: that of a group that begins.
+        if let Some(at) = committed.filter(|at| *at >= QueueOffset::ZERO) {
             return Ok(Begin { at, moved: None });
         }
         let at = match self.queues.slot(topic, queue_id) {
