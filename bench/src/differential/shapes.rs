@@ -76,6 +76,33 @@ pub const SHAPES: &[Shape] = &[
     shape(4, "broker GET_CONSUMER_CONNECTION_LIST", &[("consumerGroup", Group)]),
     shape(3, "broker GET_PRODUCER_CONNECTION_LIST", &[("producerGroup", Group)]),
     shape(3, "leave", &[("clientID", Name), ("consumerGroup", Group)]),
+    shape(
+        4,
+        "broker INVOKE_BROKER_TO_RESET_OFFSET isForce=true timestamp=-1",
+        &[("topic", Topic), ("group", Group), ("queueId", Queue), ("offset", Offset), ("timestamp", Time)],
+    ),
+    shape(2, "broker QUERY_SUBSCRIPTION_BY_CONSUMER", &[("group", Group), ("topic", Topic)]),
+    shape(2, "broker QUERY_TOPICS_BY_CONSUMER", &[("group", Group)]),
+    shape(2, "broker CLONE_GROUP_OFFSET", &[("srcGroup", Group), ("destGroup", Group), ("topic", Topic)]),
+    shape(3, "query endTimestamp=9999999999999", &[("topic", Topic), ("key", Name), ("maxNum", Number)]),
+    shape(
+        4,
+        "pop pollTime=0",
+        &[("topic", Topic), ("consumerGroup", Group), ("queueId", Queue), ("maxMsgNums", Number), ("initMode", Number)],
+    ),
+    shape(
+        2,
+        "ack extraInfo='0 1600000000000 10000 0 0 broker-a 0 0'",
+        &[("topic", Topic), ("consumerGroup", Group), ("queueId", Queue), ("offset", Offset)],
+    ),
+    shape(2, "broker POLLING_INFO", &[("topic", Topic), ("consumerGroup", Group), ("queueId", Queue)]),
+    shape(2, "broker CONSUMER_SEND_MSG_BACK delayLevel=0", &[("offset", Level), ("group", Group), ("delayLevel", Offset)]),
+    shape(
+        2,
+        "broker END_TRANSACTION commitOrRollback=8",
+        &[("producerGroup", Group), ("tranStateTableOffset", Offset), ("commitLogOffset", Level)],
+    ),
+    shape(2, "broker RECALL_MESSAGE recallHandle=nonsense", &[("producerGroup", Group), ("topic", Topic)]),
     shape(2, "namesrv PUT_KV_CONFIG", &[("namespace", Group), ("key", Name), ("value", Name)]),
     shape(2, "namesrv GET_KV_CONFIG", &[("namespace", Group), ("key", Name)]),
     shape(2, "namesrv DELETE_KV_CONFIG", &[("namespace", Group), ("key", Name)]),
@@ -136,6 +163,7 @@ pub fn right(kind: Kind, rng: &mut Rng) -> String {
         Level => one(rng, &["-1", "900000000000"]),
         Body => one(rng, &["hello", "h", "é", "${z*2000}"]),
         Subscription => one(rng, &["4", "5"]),
-        Bits => one(rng, &["0", "0", "2", "8", "256"]),
+        // Not those of transactions, which the original takes from anybody.
+        Bits => one(rng, &["0", "0", "2", "256"]),
     }
 }
