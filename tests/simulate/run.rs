@@ -343,6 +343,8 @@ impl Story<'_> {
 
     async fn start(&mut self) {
         let began = self.world.elapsed();
+        // The node answers before it is seen to serve.
+        self.shared.leases.borrow_mut().forget();
         match Node::start(self.world, self.machine, &self.options, START_LIMIT).await {
             Start::Serves(node) => self.node = Some(node),
             Start::Refused(error) => panic!("the node refuses to start: {error}"),
