@@ -263,9 +263,6 @@ impl Housekeeping {
 
     /// Nothing waits in the segment any more. False when it is still needed for a replay.
     async fn delete(&self, segment: LogPosition) -> std::io::Result<bool> {
-        // Half messages that still wait must not go with the segment. Not in our turn: the log may have no room for them
-        // until a segment is sealed, which takes a turn too.
-        self.live.move_halves_before(segment.advance(self.live.log.options.segment_bytes)).await?;
         let _turn = self.turn().await;
         let oldest = self.live.state.borrow().queues.oldest_sealed();
         if oldest.is_some_and(|oldest| oldest <= segment) {

@@ -6,16 +6,18 @@
 //! Invariant: a segment is given to deletion only when a whole look over what waits has found nothing in it. Nothing new can
 //! come to wait in a segment that is not the last.
 //!
-//! Before: `runtime::housekeeping`; after: `timer`.
+//! Before: `runtime::housekeeping`; after: `timer`, `transaction`.
 
 use std::ops::Range;
 
 use super::live::LiveShard;
-use super::{should_yield, timers, yield_now};
-use crate::record::Record;
+use super::reader::ReadError;
+use super::{now, should_yield, timers, yield_now};
+use crate::record::{NewMessage, Record};
 use crate::shard::{AppendError, Shard};
-use crate::timer::Pending;
-use crate::types::{LogPosition, Millis};
+use crate::timer;
+use crate::transaction::with_check_times;
+use crate::types::LogPosition;
 
 /// So many that wait are looked at before others get their turn.
 const LOOKS_MAX: usize = 50_000;
@@ -24,26 +26,96 @@ const FOUND_MAX: usize = 65_536;
 
 /// A kind of records that wait in the log.
 trait Waiting {
+    type Pending;
+
     /// Appends to `found` some that lie in `range`; `at`: where to look, `i64::MIN` at first. Returns where to go on.
-    fn find(&self, shard: &Shard, range: &Range<LogPosition>, at: i64, found: &mut Vec<Pending>) -> Option<i64>;
+    fn find(shard: &Shard, range: &Range<LogPosition>, at: i64, found: &mut Vec<Self::Pending>) -> Option<i64>;
+
+    fn position(pending: &Self::Pending) -> LogPosition;
+
+    /// How long its record is, where that is known without reading it.
+    fn known_bytes(pending: &Self::Pending) -> u64;
+
+    /// `None`: what lies there is no record any more; then it is given up.
+    async fn read(live: &LiveShard, pending: &Self::Pending) -> Result<Option<Vec<u8>>, ReadError>;
 
     /// Appends the record again. Nothing, if it waits no more.
-    fn append_again(&self, shard: &mut Shard, now: Millis, pending: &Pending, record: &Record<'_>) -> Result<(), AppendError>;
-}
+    fn append_again(shard: &mut Shard, pending: &Self::Pending, record: &Record<'_>) -> Result<(), AppendError>;
 
-/// All kinds there are.
-const KINDS: [&dyn Waiting; 1] = [&Timers];
+    fn give_up(shard: &mut Shard, pending: &Self::Pending) -> Result<(), AppendError>;
+
+    fn count(live: &LiveShard);
+}
 
 struct Timers;
 
 impl Waiting for Timers {
-    fn find(&self, shard: &Shard, range: &Range<LogPosition>, at: i64, found: &mut Vec<Pending>) -> Option<i64> {
+    type Pending = timer::Pending;
+
+    fn find(shard: &Shard, range: &Range<LogPosition>, at: i64, found: &mut Vec<timer::Pending>) -> Option<i64> {
         shard.timers.between(range.start, range.end, at, LOOKS_MAX, found)
     }
 
-    fn append_again(&self, shard: &mut Shard, now: Millis, pending: &Pending, record: &Record<'_>) -> Result<(), AppendError> {
-        shard.move_timer(now, pending, record)
+    fn position(pending: &timer::Pending) -> LogPosition {
+        pending.position
     }
+
+    fn known_bytes(pending: &timer::Pending) -> u64 {
+        u64::from(pending.size)
+    }
+
+    async fn read(live: &LiveShard, pending: &timer::Pending) -> Result<Option<Vec<u8>>, ReadError> {
+        timers::read_waiting(live, pending).await.map(Some)
+    }
+
+    fn append_again(shard: &mut Shard, pending: &timer::Pending, record: &Record<'_>) -> Result<(), AppendError> {
+        shard.move_timer(now(), pending, record)
+    }
+
+    fn give_up(shard: &mut Shard, pending: &timer::Pending) -> Result<(), AppendError> {
+        shard.drop_timer(pending).map(|_| ())
+    }
+
+    fn count(live: &LiveShard) {
+        timers::add_one(&live.timers.moved);
+    }
+}
+
+/// Half messages. Their producers learn the new place with the next check, as they do of RocketMQ with every check.
+struct Halves;
+
+impl Waiting for Halves {
+    type Pending = LogPosition;
+
+    fn find(shard: &Shard, range: &Range<LogPosition>, at: i64, found: &mut Vec<LogPosition>) -> Option<i64> {
+        let from = u64::try_from(at).map_or(range.start, |at| range.start.max(LogPosition(at)));
+        shard.halves.between(from, range.end, LOOKS_MAX, found).map(|position| position.0 as i64)
+    }
+
+    fn position(pending: &LogPosition) -> LogPosition {
+        *pending
+    }
+
+    fn known_bytes(_: &LogPosition) -> u64 {
+        0
+    }
+
+    async fn read(live: &LiveShard, pending: &LogPosition) -> Result<Option<Vec<u8>>, ReadError> {
+        live.record(*pending).await
+    }
+
+    fn append_again(shard: &mut Shard, pending: &LogPosition, record: &Record<'_>) -> Result<(), AppendError> {
+        let checks = shard.halves.get(*pending).map_or(0, |half| half.checks);
+        let properties = with_check_times(record.properties(), checks);
+        let again = NewMessage { properties: &properties, ..record.as_new_message() };
+        shard.move_half(now(), *pending, &again).map(|_| ())
+    }
+
+    fn give_up(shard: &mut Shard, pending: &LogPosition) -> Result<(), AppendError> {
+        shard.end_half(*pending).map(|_| ())
+    }
+
+    fn count(_: &LiveShard) {}
 }
 
 /// What became of a segment's waiting records.
@@ -55,38 +127,45 @@ pub(super) enum Moved {
     NotNow,
 }
 
-/// How many bytes of a segment's records still wait.
+/// How many bytes of a segment's records still wait, as far as that is known without reading them.
 pub(super) async fn waiting_bytes(live: &LiveShard, range: &Range<LogPosition>) -> u64 {
+    bytes_of::<Timers>(live, range).await + bytes_of::<Halves>(live, range).await
+}
+
+async fn bytes_of<K: Waiting>(live: &LiveShard, range: &Range<LogPosition>) -> u64 {
     let mut bytes = 0;
-    for kind in KINDS {
-        let mut at = Some(i64::MIN);
-        while let Some(from) = at {
-            let mut found = Vec::new();
-            at = kind.find(&live.state.borrow(), range, from, &mut found);
-            bytes += found.iter().map(|pending| u64::from(pending.size)).sum::<u64>();
-            yield_now().await;
-        }
+    let mut at = Some(i64::MIN);
+    while let Some(from) = at {
+        let mut found = Vec::new();
+        at = K::find(&live.state.borrow(), range, from, &mut found);
+        bytes += found.iter().map(K::known_bytes).sum::<u64>();
+        yield_now().await;
     }
     bytes
 }
 
 /// Moves all that waits between two positions to the log's end.
 pub(super) async fn move_all(live: &LiveShard, range: Range<LogPosition>) -> std::io::Result<Moved> {
+    match move_kind::<Timers>(live, &range).await? {
+        Moved::All => move_kind::<Halves>(live, &range).await,
+        Moved::NotNow => Ok(Moved::NotNow),
+    }
+}
+
+async fn move_kind<K: Waiting>(live: &LiveShard, range: &Range<LogPosition>) -> std::io::Result<Moved> {
     let mut moved = 0u64;
-    for kind in KINDS {
-        loop {
-            let found = find(live, kind, &range).await;
-            if found.is_empty() {
-                break;
+    loop {
+        let found = find::<K>(live, range).await;
+        if found.is_empty() {
+            break;
+        }
+        moved += found.len() as u64;
+        for pending in found {
+            if move_one::<K>(live, &pending).await? == Moved::NotNow {
+                return Ok(Moved::NotNow);
             }
-            moved += found.len() as u64;
-            for pending in found {
-                if move_one(live, kind, &pending).await? == Moved::NotNow {
-                    return Ok(Moved::NotNow);
-                }
-                if should_yield() {
-                    yield_now().await;
-                }
+            if should_yield() {
+                yield_now().await;
             }
         }
     }
@@ -96,29 +175,37 @@ pub(super) async fn move_all(live: &LiveShard, range: Range<LogPosition>) -> std
     Ok(Moved::All)
 }
 
-async fn find(live: &LiveShard, kind: &dyn Waiting, range: &Range<LogPosition>) -> Vec<Pending> {
+async fn find<K: Waiting>(live: &LiveShard, range: &Range<LogPosition>) -> Vec<K::Pending> {
     let mut found = Vec::new();
     let mut at = Some(i64::MIN);
     while let Some(from) = at.filter(|_| found.len() < FOUND_MAX) {
-        at = kind.find(&live.state.borrow(), range, from, &mut found);
+        at = K::find(&live.state.borrow(), range, from, &mut found);
         yield_now().await;
     }
     // Reads of neighbours are cheaper, and it is the order in which they were appended.
-    found.sort_unstable_by_key(|pending| pending.position);
+    found.sort_unstable_by_key(K::position);
     found
 }
 
-async fn move_one(live: &LiveShard, kind: &dyn Waiting, pending: &Pending) -> std::io::Result<Moved> {
-    let bytes = timers::read_waiting(live, pending).await.map_err(std::io::Error::other)?;
-    let record = Record::parse(&bytes).map_err(std::io::Error::other)?;
+async fn move_one<K: Waiting>(live: &LiveShard, pending: &K::Pending) -> std::io::Result<Moved> {
+    let bytes = K::read(live, pending).await.map_err(std::io::Error::other)?;
+    let record = bytes.as_deref().map(Record::parse).transpose().map_err(std::io::Error::other)?;
     loop {
         if live.is_stopping() {
             return Ok(Moved::NotNow);
         }
-        let appended = kind.append_again(&mut live.state.borrow_mut(), super::now(), pending, &record);
+        let appended = match &record {
+            Some(record) => K::append_again(&mut live.state.borrow_mut(), pending, record),
+            None => K::give_up(&mut live.state.borrow_mut(), pending),
+        };
         match appended {
             Ok(()) => {
-                timers::add_one(&live.timers.moved);
+                if record.is_none() {
+                    // Only a damaged disk leads here; the message cannot be saved, and need not keep the disk full.
+                    let position = K::position(pending);
+                    tracing::error!(%position, "a message that waits cannot be read and goes with its segment; check the disk");
+                }
+                K::count(live);
                 live.appended();
                 return Ok(Moved::All);
             }

@@ -159,9 +159,11 @@ impl HalfMessages {
         rest.next().map(|(position, _)| *position)
     }
 
-    /// The first that lies before `end`.
-    pub fn first_before(&self, end: LogPosition) -> Option<LogPosition> {
-        self.pending.range(..end).next().map(|(position, _)| *position)
+    /// Appends to `out` up to `max` that lie in [from, to). Returns where to go on.
+    pub fn between(&self, from: LogPosition, to: LogPosition, max: usize, out: &mut Vec<LogPosition>) -> Option<LogPosition> {
+        let mut rest = self.pending.range(from..to.max(from));
+        out.extend(rest.by_ref().take(max).map(|(position, _)| *position));
+        rest.next().map(|(position, _)| *position)
     }
 
     #[cfg(test)]

@@ -93,8 +93,15 @@ fn a_pass_goes_on_where_the_slice_before_ended() {
     }
     assert_eq!(found, [10, 20, 30, 40].map(|position| (LogPosition(position), Due::Check)));
     assert_eq!(slices, 2);
-    assert_eq!(halves.first_before(LogPosition(10)), None);
-    assert_eq!(halves.first_before(LogPosition(11)), Some(LogPosition(10)));
+    let between = |from, to, max| {
+        let mut found = Vec::new();
+        let next = halves.between(LogPosition(from), LogPosition(to), max, &mut found);
+        (found.len(), next.map(|next| next.0))
+    };
+    assert_eq!(between(0, 10, 5), (0, None));
+    assert_eq!(between(0, 11, 5), (1, None));
+    assert_eq!(between(0, 11, 0), (0, Some(10)));
+    assert_eq!(between(11, 0, 5), (0, None));
 }
 
 /// What the log says, in its order.
