@@ -162,7 +162,8 @@ fn sequence(seed: u64, number: usize) -> Vec<String> {
         let sends = shape.begin.starts_with("send");
         if sends && has_a_wrong_field(&step) {
             // Whether a topic was made before the fault was found would show in all that follows.
-            step = step.replace("=\"Rc-$run\"", "=\"Ra-$run\"").replace("=\"Rnone-$run\"", "=\"Ra-$run\"");
+            step =
+                ["Rb", "Rc", "Rnone"].iter().fold(step, |step, name| step.replace(&format!("=\"{name}-$run\""), "=\"Ra-$run\""));
         }
         steps.push(step);
     }
