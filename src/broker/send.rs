@@ -117,12 +117,10 @@ pub fn place(core: &Core, peer: SocketAddr, request: &SendMessage<'_>) -> Result
     }
     let queues = config.read_queue_nums.max(config.write_queue_nums);
     match u32::try_from(request.queue_id) {
-        Ok(queue_id) if queue_id >= queues => {
-            return Err(Refusal::new(
-                ResponseCode::InvalidParameter,
-                format!("request queueId[{queue_id}] is illegal, {config} Producer: {peer}"),
-            ));
-        }
+        Ok(queue_id) if queue_id >= queues => Err(Refusal::new(
+            ResponseCode::InvalidParameter,
+            format!("request queueId[{queue_id}] is illegal, {config} Producer: {peer}"),
+        )),
         Ok(queue_id) => Ok(Place::Queue(queue_id)),
         // The broker picks one.
         Err(_) => Ok(Place::Queue((runtime::random() % u64::from(config.write_queue_nums.max(1))) as u32)),
