@@ -73,7 +73,8 @@ impl PopAhead {
         for read in reads {
             if is_wanted(read) {
                 let bytes: usize = self.found.iter().map(|read| read.size as usize).sum();
-                let has_room = (self.found.len() as u32) < messages_max(request) && bytes + read.size as usize <= request.bytes_max;
+                let has_room =
+                    (self.found.len() as u32) < messages_max(request) && bytes + read.size as usize <= request.bytes_max;
                 // There always is room for the first.
                 if !has_room && !self.found.is_empty() {
                     self.is_full = true;
@@ -170,7 +171,9 @@ impl Shard {
     /// Before all of a batch that was given up is looked at, nothing may be said about the rest of it.
     fn is_in_batch(&self, request: &PopRequest<'_>, begin: &Begin, at: QueueOffset) -> bool {
         let queue = self.pops.get(request.topic, request.group, request.queue_id);
-        begin.moved.is_none() && request.orderly.is_some() && queue.is_some_and(|queue| queue.orderly.is_some() && at < queue.next)
+        begin.moved.is_none()
+            && request.orderly.is_some()
+            && queue.is_some_and(|queue| queue.orderly.is_some() && at < queue.next)
     }
 
     fn pop_found(

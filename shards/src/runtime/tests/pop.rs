@@ -407,7 +407,8 @@ fn whoever_looks_ahead_side_by_side_gets_different_messages() {
                 poppers.push(spawn(Lane::Network, async move {
                     let filter = wanted();
                     loop {
-                        let request = PopRequest { properties: Some(&filter), ..request(1 + (random() % 8) as u32, now(), FOREVER) };
+                        let request =
+                            PopRequest { properties: Some(&filter), ..request(1 + (random() % 8) as u32, now(), FOREVER) };
                         let popped = live.pop(&request, &[0]).await.unwrap();
                         if popped[0].offsets.is_empty() && !popped[0].is_cut {
                             return;
