@@ -51,7 +51,7 @@ struct Record {
 impl Record {
     fn property(&self, name: &str) -> Option<&str> {
         let entries = self.properties.split('\u{2}').filter_map(|entry| entry.split_once('\u{1}'));
-        entries.filter(|(found, _)| *found == name).map(|(_, value)| value).last()
+        entries.filter(|(found, _)| *found == name).map(|(_, value)| value).next_back()
     }
 }
 
