@@ -13,11 +13,16 @@ import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageRequestMode;
 import org.apache.rocketmq.remoting.protocol.subscription.SubscriptionGroupConfig;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledIfEnvironmentVariable;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-/** The push consumer that pops: the broker hands out messages, the client only acks. Since 5.0: the pom leaves it out before. */
+/**
+ * The push consumer that pops: the broker hands out messages, the client only acks. Since 5.0: the pom leaves it out before. Not with
+ * binary headers: they have 16 bits for a request's code, and POP_MESSAGE is 200050, so the stock client asks for something else.
+ */
+@DisabledIfEnvironmentVariable(named = "ROCKETMQ_SERIALIZE_TYPE", matches = "ROCKETMQ")
 class PopTest extends ClientTest {
     @Test
     void everyMessageOnce() throws Exception {
