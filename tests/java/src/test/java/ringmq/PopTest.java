@@ -3,12 +3,16 @@ package ringmq;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.MessageSelector;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageRequestMode;
 import org.apache.rocketmq.remoting.protocol.subscription.SubscriptionGroupConfig;
@@ -86,6 +90,36 @@ class PopTest extends ClientTest {
         Node.eventually(90, "messages that came twice", 10L, () -> times.values().stream().filter(seen -> seen.size() >= 2).count());
         Thread.sleep(3000);
         times.forEach((body, seen) -> assertEquals(List.of(0, 1), seen, "reconsume times of " + body));
+    }
+
+    /** An SQL92 expression: what does not match is passed over, however much of it there is. */
+    @Test
+    void bySql() throws Exception {
+        Properties on = new Properties();
+        on.setProperty("enablePropertyFilter", "true");
+        for (String broker : Node.brokers()) Node.admin().updateBrokerConfig(broker, on);
+        String topic = Node.topic(1), group = popping(topic);
+        DefaultMQProducer producer = Node.producer();
+        for (int batch = 0; batch < 20; batch++) {
+            List<Message> messages = new ArrayList<>();
+            for (int at = batch * 100; at < batch * 100 + 100; at++) messages.add(numbered(topic, at));
+            producer.send(messages);
+        }
+        Inbox inbox = new Inbox();
+        DefaultMQPushConsumer consumer = pop(group, topic);
+        consumer.subscribe(topic, MessageSelector.bySql("n IN ('3', '1990') OR n BETWEEN 2000 AND 2001"));
+        consumer.registerMessageListener(inbox.concurrently());
+        start();
+        inbox.holdsExactly(30, List.of("3", "1990"));
+        // It waits now, and is not kept from going on by what does not match.
+        for (int at = 1995; at < 2005; at++) producer.send(numbered(topic, at));
+        inbox.holdsExactly(10, List.of("3", "1990", "2000", "2001"));
+    }
+
+    private static Message numbered(String topic, int number) {
+        Message message = new Message(topic, Integer.toString(number).getBytes());
+        message.putUserProperty("n", Integer.toString(number));
+        return message;
     }
 
     private final List<DefaultMQPushConsumer> popping = new ArrayList<>();
