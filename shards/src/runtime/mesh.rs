@@ -133,6 +133,8 @@ struct Peer<W: Crossing> {
     room: Signal,
     outstanding: Cell<usize>,
     outstanding_bytes: Cell<usize>,
+    /// Its core has stopped: nothing is answered any more.
+    gone: Cell<bool>,
     asks: RefCell<Numbered<SlotSetter<Box<dyn Any + Send>>>>,
     appends: RefCell<Numbered<Sent<W::Ticket>>>,
 }
@@ -204,6 +206,9 @@ impl<W: Crossing> Mesh<W> {
         }
         let peer = self.peer(to);
         peer.reserve().await;
+        if peer.gone.get() {
+            return None;
+        }
         let (setter, waiter) = slot();
         let number = peer.asks.borrow_mut().put(setter);
         peer.put(|bundle| bundle.letters.push(Letter::Ask { number, ask: SyncWrapper::new(Box::new(request)) }));
@@ -242,13 +247,14 @@ impl<W: Crossing> Peer<W> {
             room: Signal::new(),
             outstanding: Cell::new(0),
             outstanding_bytes: Cell::new(0),
+            gone: Cell::new(false),
             asks: RefCell::default(),
             appends: RefCell::default(),
         }
     }
 
     async fn reserve(&self) {
-        while self.outstanding.get() >= OUTSTANDING_MAX {
+        while self.outstanding.get() >= OUTSTANDING_MAX && !self.gone.get() {
             self.room.wait().await;
         }
         self.outstanding.set(self.outstanding.get() + 1);
@@ -313,8 +319,11 @@ async fn serve_all<W: Crossing>(receiver: Receiver<Box<Bundle<W>>>, from: ShardI
             yield_now().await;
         }
     }
-    // Nobody answers any more: those who wait learn it.
-    mesh_of(&core).peer(from).asks.borrow_mut().waiting.clear();
+    // Nobody answers any more: those who wait learn it, and whoever asks from now on does.
+    let peer = mesh_of(&core).peer(from);
+    peer.gone.set(true);
+    drop(peer.asks.take());
+    peer.room.raise();
 }
 
 fn arrived<W: Crossing>(bundle: &mut Bundle<W>, from: ShardId, core: &Rc<W>, mesh_of: fn(&W) -> &Mesh<W>) {
