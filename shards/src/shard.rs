@@ -202,7 +202,7 @@ impl Shard {
     /// Also while messages are refused: it makes room.
     pub fn append_again(&mut self, now: Millis, control: &Control<'_>, record: &Record<'_>) -> Result<Appended, AppendError> {
         let refusing = self.refusing.take();
-        let appended = self.append_after(now, control, &NewMessage::again(record));
+        let appended = self.append_after(now, control, &record.as_new_message());
         self.refusing = refusing;
         appended
     }

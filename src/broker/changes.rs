@@ -65,10 +65,6 @@ pub enum Wanted {
     GroupUsed {
         group: String,
     },
-    /// The topic in which popped messages of one topic come back to one group, by its name.
-    PopRetry {
-        topic: String,
-    },
     RequestMode(ModeChange),
 }
 
@@ -121,10 +117,6 @@ impl Wanted {
                 GroupLookup::Create(change) => Some(Change::Group(change)),
                 GroupLookup::Known(_) | GroupLookup::Missing => None,
             },
-            Wanted::PopRetry { topic } => {
-                let made = shard.topics.create_if_absent(TopicConfig::new(topic).with_queues(1), now);
-                made.map_err(|full| Refusal::new(ResponseCode::SystemError, full.to_string()))?.map(Change::Topic)
-            }
             Wanted::RequestMode(wanted) => {
                 let change = shard.request_modes.change(wanted.clone());
                 change.map_err(|bad| Refusal::new(ResponseCode::SystemError, bad.to_string()))?.map(Change::RequestMode)

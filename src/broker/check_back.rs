@@ -24,7 +24,6 @@ use ringmq_shards::types::{LogPosition, ShardId};
 use super::changes::Wanted;
 use super::core::Core;
 use super::response::Refusal;
-use super::transaction::real_queue;
 use crate::net::ConnectionNumber;
 use crate::remoting::code::RequestCode;
 use crate::remoting::message::id::OffsetMessageId;
@@ -155,7 +154,7 @@ impl Question {
     fn about(core: &Core, half: &Record<'_>, checks: u32) -> Option<(String, Question)> {
         let text = |name| half.property(name).and_then(|value| std::str::from_utf8(value).ok());
         let group = text(name::PGROUP)?.to_owned();
-        let (topic, queue_id) = real_queue(half)?;
+        let (topic, queue_id) = half.real_queue()?;
         let properties = with_check_times(half.properties(), checks);
         let message = NewMessage { topic, queue_id, properties: &properties, ..half.as_new_message() };
         let mut body = vec![0; message.encoded_len()];

@@ -5,31 +5,27 @@
 //!
 //! Before: `broker::send`; after: `shards::transaction`, then `broker::transaction` for its end.
 
-use ringmq_shards::transaction::{HALF_TOPIC, property};
+use ringmq_shards::transaction::HALF_TOPIC;
 
 use super::core::Core;
 use super::properties::Sent;
 use super::response::Refusal;
 use crate::remoting::code::ResponseCode;
-use crate::remoting::message::properties;
-use crate::remoting::request::send::SendMessage;
+use crate::remoting::message::properties::{self, name};
 
 /// RocketMQ's own name for a transaction's id in a stored message.
 const TRANSACTION_ID: &str = "__transactionId__";
 
 /// What of a transactional message cannot be kept, or is not wanted here.
-pub fn check(core: &Core, request: &SendMessage<'_>, sent: &Sent<'_>) -> Result<(), Refusal> {
+pub fn check(core: &Core, sent: &Sent<'_>) -> Result<(), Refusal> {
     if core.settings.borrow().reject_transactions {
         let remark = format!("the broker[{}] sending transaction message is forbidden", core.identity.address.ip());
         return Err(Refusal::new(ResponseCode::NoPermission, remark));
     }
-    let refuse = |why: &str| Err(Refusal::new(ResponseCode::MessageIllegal, why.to_owned()));
-    if request.batch {
-        return refuse("a batch cannot be transactional; send its messages one by one");
-    }
     // The original loses such a message without a word when its delay is over.
     if sent.is_delayed() {
-        return refuse("a transactional message cannot be delayed; leave out TRAN_MSG, or DELAY and TIMER_*");
+        let why = "a transactional message cannot be delayed; leave out TRAN_MSG, or DELAY and TIMER_*";
+        return Err(Refusal::new(ResponseCode::MessageIllegal, why.to_owned()));
     }
     Ok(())
 }
@@ -39,7 +35,7 @@ pub fn divert(core: &Core, topic: &str, queue_id: u32, unique_key: &str, compose
     if !unique_key.is_empty() {
         properties::put(composed, TRANSACTION_ID, unique_key);
     }
-    properties::put(composed, property::REAL_TOPIC, topic);
-    properties::put(composed, property::REAL_QUEUE_ID, queue_id);
+    properties::put(composed, name::REAL_TOPIC, topic);
+    properties::put(composed, name::REAL_QID, queue_id);
     core.placement.part(HALF_TOPIC, 0, core.placement.queue(topic, queue_id, core.id))
 }

@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use ringmq_shards::record::NewMessage;
+use ringmq_shards::record::{NewMessage, Record};
 use ringmq_shards::runtime::{self, mesh::Request};
 use ringmq_shards::shard::{AppendError, Appended};
 
@@ -33,6 +33,23 @@ pub struct OwnedMessage {
 }
 
 impl OwnedMessage {
+    /// A record that is to be handed out once more, and counts that: stored by this broker, as a message of another topic.
+    pub fn retried(core: &Core, record: &Record<'_>, topic: String, queue_id: u32, properties: Vec<u8>) -> OwnedMessage {
+        OwnedMessage {
+            topic,
+            queue_id,
+            flag: record.flag(),
+            sys_flag: record.sys_flag(),
+            born_timestamp: record.born_timestamp(),
+            born_host: record.born_host(),
+            store_host: core.identity.address,
+            reconsume_times: record.reconsume_times().saturating_add(1),
+            prepared_transaction_offset: 0,
+            body: record.body().to_vec(),
+            properties,
+        }
+    }
+
     pub fn of(message: &NewMessage<'_>) -> OwnedMessage {
         OwnedMessage {
             topic: message.topic.to_owned(),

@@ -143,19 +143,7 @@ fn again(core: &Core, record: &Record<'_>, topic: String, queue_id: u32, level: 
     // What the broker adds may be too much; the words are the original's.
     properties::validate(&properties)
         .map_err(|_| Refusal::new(ResponseCode::SystemError, "PROPERTIES_SIZE_EXCEEDED".to_owned()))?;
-    Ok(OwnedMessage {
-        topic,
-        queue_id,
-        flag: record.flag(),
-        sys_flag: record.sys_flag(),
-        born_timestamp: record.born_timestamp(),
-        born_host: record.born_host(),
-        store_host: core.identity.address,
-        reconsume_times: record.reconsume_times().saturating_add(1),
-        prepared_transaction_offset: 0,
-        body: record.body().to_vec(),
-        properties,
-    })
+    Ok(OwnedMessage::retried(core, record, topic, queue_id, properties))
 }
 
 /// Its properties, and what they say now of where it came from and when it comes back.

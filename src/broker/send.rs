@@ -134,7 +134,7 @@ pub fn check_message(core: &Core, request: &SendMessage<'_>, sent: &Sent<'_>, bo
         return check_batch(core, request, sent);
     }
     if sent.is_half(request.reconsume_times) {
-        half::check(core, request, sent)?;
+        half::check(core, sent)?;
     }
     Ok(())
 }
@@ -146,7 +146,7 @@ fn check_batch(core: &Core, request: &SendMessage<'_>, sent: &Sent<'_>) -> Resul
         let remark = "batch request does not support retry group ".to_string() + request.topic;
         return Err(Refusal::new(ResponseCode::MessageIllegal, remark));
     }
-    if request.sys_flag & flag::TRANSACTION != flag::TRANSACTION_NONE || sent.asks_for_later() || sent.is_half(0) {
+    if sent.asks_for_later() || sent.is_half(0) {
         return Err(illegal(core));
     }
     Ok(())
@@ -161,8 +161,7 @@ pub fn check_size(core: &Core, request: &SendMessage<'_>, body: &[u8]) -> Result
         return Err(illegal(core));
     }
     // A whole batch stored as one record belongs to a queue of type BatchCQ, which no topic here has; a consumer would
-    // take its body apart.
-    // And no transaction has more than one message.
+    // take its body apart; and no transaction has more than one message.
     if request.sys_flag & flag::INNER_BATCH != 0 || request.batch && request.sys_flag & flag::TRANSACTION != 0 {
         return Err(illegal(core));
     }

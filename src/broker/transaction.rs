@@ -93,7 +93,7 @@ impl Request<Core> for End {
             Decision::RollBack => live.end_half(self.position).await?,
             Decision::Commit => {
                 let properties = with_check_times(record.properties(), half.checks);
-                let (topic, queue_id) = real_queue(&record).ok_or_else(|| failed("the half message names no real queue"))?;
+                let (topic, queue_id) = record.real_queue().ok_or_else(|| failed("the half message names no real queue"))?;
                 let message = committed(&record, topic, queue_id, &properties);
                 live.end_half_with(self.position, &message).await?.map(|appended| appended.end)
             }
@@ -115,12 +115,6 @@ fn committed<'a>(half: &Record<'a>, topic: &'a str, queue_id: u32, properties: &
         properties,
         ..half.as_new_message()
     }
-}
-
-/// The queue that a half message is meant for.
-pub fn real_queue<'a>(half: &Record<'a>) -> Option<(&'a str, u32)> {
-    let text = |name| std::str::from_utf8(half.property(name)?).ok();
-    Some((text(property::REAL_TOPIC)?, text(property::REAL_QUEUE_ID)?.parse().ok()?))
 }
 
 /// It has ended; whoever hears so can rely on it.
@@ -156,7 +150,8 @@ pub async fn resume(call: Call) -> Result<Response, Refusal> {
     let bytes = core.mesh.ask(owner, core, GivenUp(position)).await.ok_or_else(Refusal::stopping)??.ok_or_else(none)?;
     let record = Record::parse(&bytes).map_err(|bad| because(&bad.to_string()))?;
     // Anything else may have been committed: it would come twice.
-    let (topic, queue_id) = real_queue(&record)
+    let (topic, queue_id) = record
+        .real_queue()
         .filter(|_| record.topic() == GIVEN_UP_TOPIC)
         .ok_or_else(|| because(&format!("Only messages of {GIVEN_UP_TOPIC} can be resumed.")))?;
     let half_queue = core.placement.part(HALF_TOPIC, 0, core.placement.queue(topic, queue_id, core.id));

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{MAGIC_V1, MAGIC_V2, Record, SYS_FLAG_BORN_HOST_V6, SYS_FLAG_STORE_HOST_V6, body_crc, tags_code};
+use super::{MAGIC_V1, MAGIC_V2, SYS_FLAG_BORN_HOST_V6, SYS_FLAG_STORE_HOST_V6, body_crc, tags_code};
 use crate::types::{Millis, QueueOffset};
 
 /// What V2's length word could hold is more; what RocketMQ admits at all is less.
@@ -37,25 +37,6 @@ pub struct NewMessage<'a> {
     pub body: &'a [u8],
     /// As stored: name 01 value 02 ...
     pub properties: &'a [u8],
-}
-
-impl<'a> NewMessage<'a> {
-    /// The same message once more.
-    pub fn again(record: &Record<'a>) -> NewMessage<'a> {
-        NewMessage {
-            topic: record.topic(),
-            queue_id: record.queue_id(),
-            flag: record.flag(),
-            sys_flag: record.sys_flag(),
-            born_timestamp: record.born_timestamp(),
-            born_host: record.born_host(),
-            store_host: record.store_host(),
-            reconsume_times: record.reconsume_times(),
-            prepared_transaction_offset: record.prepared_transaction_offset(),
-            body: record.body(),
-            properties: record.properties(),
-        }
-    }
 }
 
 impl NewMessage<'_> {

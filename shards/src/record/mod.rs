@@ -33,7 +33,7 @@ mod view;
 
 pub use batch::{BadBatch, Batch, InnerMessage, StoredMessage};
 pub use encode::{NewMessage, PROPERTIES_BYTES_MAX, TOPIC_BYTES_MAX};
-pub use properties::{IndexedProperties, NAME_END, VALUE_END, entries, property, tags_code};
+pub use properties::{IndexedProperties, NAME_END, REAL_QUEUE_ID, REAL_TOPIC, VALUE_END, entries, property, tags_code};
 pub use view::{BadRecord, Record};
 
 pub const MAGIC_V1: u32 = 0xDAA3_20A7;

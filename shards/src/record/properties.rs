@@ -9,6 +9,10 @@ use memchr::memchr;
 pub const NAME_END: u8 = 1;
 pub const VALUE_END: u8 = 2;
 
+/// The topic and the queue that a record is meant for while it waits in one of the broker's own.
+pub const REAL_TOPIC: &str = "REAL_TOPIC";
+pub const REAL_QUEUE_ID: &str = "REAL_QID";
+
 const TAGS: &[u8] = b"TAGS";
 const KEYS: &[u8] = b"KEYS";
 const UNIQ_KEY: &[u8] = b"UNIQ_KEY";

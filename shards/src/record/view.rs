@@ -6,7 +6,10 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{MAGIC_V1, MAGIC_V2, NewMessage, SYS_FLAG_BORN_HOST_V6, SYS_FLAG_STORE_HOST_V6, SYS_FLAG_TRANSACTION, body_crc};
+use super::{
+    MAGIC_V1, MAGIC_V2, NewMessage, REAL_QUEUE_ID, REAL_TOPIC, SYS_FLAG_BORN_HOST_V6, SYS_FLAG_STORE_HOST_V6,
+    SYS_FLAG_TRANSACTION, body_crc,
+};
 use crate::types::{Millis, QueueOffset};
 
 const AT_CRC: usize = 8;
@@ -205,6 +208,12 @@ impl<'a> Record<'a> {
 
     pub fn prepared_transaction_offset(&self) -> i64 {
         i64_at(self.bytes, self.at_reconsume_times + 4)
+    }
+
+    /// The topic and the queue that a waiting record is meant for. `None`: it does not say.
+    pub fn real_queue(&self) -> Option<(&'a str, u32)> {
+        let text = |name| std::str::from_utf8(self.property(name)?).ok();
+        Some((text(REAL_TOPIC)?, text(REAL_QUEUE_ID)?.parse().ok()?))
     }
 
     /// The same message, to be stored once more.

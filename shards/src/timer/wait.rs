@@ -11,7 +11,7 @@ use std::io::Write;
 
 use super::lanes::LEVEL_LANE_MAX;
 use super::packed::KEY_BITS;
-use crate::record::{PROPERTIES_BYTES_MAX, Record, TOPIC_BYTES_MAX, entries, property};
+use crate::record::{PROPERTIES_BYTES_MAX, REAL_TOPIC, Record, TOPIC_BYTES_MAX, entries, property};
 use crate::types::Millis;
 
 pub const SCHEDULE_TOPIC: &str = "SCHEDULE_TOPIC_XXXX";
@@ -21,8 +21,6 @@ pub const DELIVER_MS: &str = "__DELIVER_MS";
 const TIMER_OUT_MS: &str = "TIMER_OUT_MS";
 /// Of a record that only says that another was taken back; it has been done before it was stored.
 const TIMER_DEL_UNIQKEY: &str = "TIMER_DEL_UNIQKEY";
-const REAL_TOPIC: &str = "REAL_TOPIC";
-const REAL_QID: &str = "REAL_QID";
 const UNIQ_KEY: &str = "UNIQ_KEY";
 
 const TOPIC_BYTES: usize = 19;
@@ -92,8 +90,7 @@ pub struct Restored<'a> {
 
 /// `None`: the record does not say where it wants to go.
 pub fn restore<'a>(record: &Record<'a>, now: Millis, properties: &mut Vec<u8>) -> Option<Restored<'a>> {
-    let topic = std::str::from_utf8(record.property(REAL_TOPIC)?).ok()?;
-    let queue_id = number(record.properties(), REAL_QID)?.try_into().ok()?;
+    let (topic, queue_id) = record.real_queue()?;
     properties.clear();
     let is_timer = record.topic() == TIMER_TOPIC;
     for (name, value) in entries(record.properties()) {

@@ -27,9 +27,6 @@ pub const GIVEN_UP_TOPIC: &str = "TRANS_CHECK_MAX_TIME_TOPIC";
 
 /// The properties of a half message that decide about it.
 pub mod property {
-    /// The topic and queue that it is meant for.
-    pub const REAL_TOPIC: &str = "REAL_TOPIC";
-    pub const REAL_QUEUE_ID: &str = "REAL_QID";
     /// How often its producer was asked before it came here.
     pub const CHECK_TIMES: &str = "TRANSACTION_CHECK_TIMES";
     /// Seconds that its producer asks for before the first check.

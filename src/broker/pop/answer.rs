@@ -67,19 +67,7 @@ fn rewrite(record: &Record<'_>, topic: &str, handle: &Handle<'_>, out: &mut Vec<
     if record.property(properties::name::POP_CK).is_none() {
         properties::append(&mut with_handle, properties::name::POP_CK, handle);
     }
-    let message = NewMessage {
-        topic,
-        queue_id: record.queue_id(),
-        flag: record.flag(),
-        sys_flag: record.sys_flag(),
-        born_timestamp: record.born_timestamp(),
-        born_host: record.born_host(),
-        store_host: record.store_host(),
-        reconsume_times: record.reconsume_times(),
-        prepared_transaction_offset: record.prepared_transaction_offset(),
-        body: record.body(),
-        properties: &with_handle,
-    };
+    let message = NewMessage { topic, properties: &with_handle, ..record.as_new_message() };
     let begin = out.len();
     out.resize(begin + message.encoded_len(), 0);
     message.encode(record.queue_offset(), record.physical_offset(), record.store_timestamp(), &mut out[begin..]);

@@ -13,6 +13,7 @@ use ringmq_shards::pop::Expired;
 use ringmq_shards::record::Record;
 use ringmq_shards::runtime::reader::ReadError;
 use ringmq_shards::runtime::{self, Lane, slot};
+use ringmq_shards::topic::TopicConfig;
 
 use crate::broker::changes::Wanted;
 use crate::broker::core::Core;
@@ -100,7 +101,7 @@ async fn revive_one(core: &Rc<Core>, expired: &Expired) -> Result<(), Refusal> {
     let kind = if core.settings.borrow().pop.retry_topic_v2 { RetryKind::V2 } else { RetryKind::V1 };
     let retry = if topic.starts_with("%RETRY%") { topic.clone() } else { kind.topic(topic, group) };
     if core.live.state.borrow().topics.get(&retry).is_none() {
-        Wanted::PopRetry { topic: retry.clone() }.make(core).await?;
+        Wanted::OwnTopic(TopicConfig::new(&retry).with_queues(1)).make(core).await?;
     }
     // An ack that came meanwhile wins.
     if !is_held() {
@@ -116,16 +117,8 @@ fn again(core: &Core, record: &Record<'_>, topic: String, pop_time: i64) -> Owne
         properties::put(&mut kept, name::FIRST_POP_TIME, pop_time);
     }
     OwnedMessage {
-        topic,
-        queue_id: 0,
-        flag: record.flag(),
-        sys_flag: record.sys_flag(),
-        born_timestamp: record.born_timestamp(),
         born_host: core.identity.address,
-        store_host: core.identity.address,
-        reconsume_times: record.reconsume_times().saturating_add(1),
         prepared_transaction_offset: record.prepared_transaction_offset(),
-        body: record.body().to_vec(),
-        properties: kept,
+        ..OwnedMessage::retried(core, record, topic, 0, kept)
     }
 }

@@ -35,8 +35,8 @@ pub mod name {
     pub const PGROUP: &str = "PGROUP";
     pub const POP_CK: &str = "POP_CK";
     pub const PUSH_REPLY_TIME: &str = "PUSH_REPLY_TIME";
-    pub const REAL_QID: &str = "REAL_QID";
-    pub const REAL_TOPIC: &str = "REAL_TOPIC";
+    pub const REAL_QID: &str = ringmq_shards::record::REAL_QUEUE_ID;
+    pub const REAL_TOPIC: &str = ringmq_shards::record::REAL_TOPIC;
     pub const RECONSUME_TIME: &str = "RECONSUME_TIME";
     pub const REPLY_TO_CLIENT: &str = "REPLY_TO_CLIENT";
     pub const RETRY_TOPIC: &str = "RETRY_TOPIC";
