@@ -13,32 +13,22 @@ use crate::types::LogPosition;
 impl LiveShard {
     /// Commits a half message, or gives it up: `effect` is stored. `None`: it is not waiting.
     pub async fn end_half_with(&self, position: LogPosition, effect: &NewMessage<'_>) -> Result<Option<Appended>, AppendError> {
-        self.when_there_is_room(|shard| shard.end_half_with(now(), position, effect)).await
+        self.changed(|shard| shard.end_half_with(now(), position, effect)).await
     }
 
     /// Rolls a half message back. `None`: it is not waiting.
     pub async fn end_half(&self, position: LogPosition) -> Result<Option<LogPosition>, AppendError> {
-        self.when_there_is_room(|shard| shard.end_half(position)).await
+        self.changed(|shard| shard.end_half(position)).await
     }
 
     /// Counts a check of a half message. `None`: it is not waiting.
     pub async fn check_half(&self, position: LogPosition) -> Result<Option<u32>, AppendError> {
-        self.when_there_is_room(|shard| shard.check_half(position)).await
+        self.changed(|shard| shard.check_half(position)).await
     }
 
-    async fn when_there_is_room<T>(
-        &self,
-        mut change: impl FnMut(&mut Shard) -> Result<T, AppendError>,
-    ) -> Result<T, AppendError> {
-        loop {
-            let changed = change(&mut self.state.borrow_mut());
-            match changed {
-                Err(AppendError::NoRoom) => self.room().await,
-                changed => {
-                    self.appended();
-                    return changed;
-                }
-            }
-        }
+    async fn changed<T>(&self, change: impl FnMut(&mut Shard) -> Result<T, AppendError>) -> Result<T, AppendError> {
+        let changed = self.when_there_is_room(change).await;
+        self.appended();
+        changed
     }
 }

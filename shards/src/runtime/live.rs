@@ -170,19 +170,25 @@ impl LiveShard {
     }
 
     async fn change_in_memory(&self, change: Change) -> Result<LogPosition, AppendError> {
+        let (end, removed) = self.when_there_is_room(|shard| shard.change(change.clone())).await?;
+        self.log.wake();
+        for queue in removed {
+            self.pulls.borrow_mut().close(queue, |setter| setter.set(()));
+        }
+        self.watches.raise_all();
+        Ok(end)
+    }
+
+    /// Does what needs room in the log, as soon as there is some. The writer is for the caller to wake.
+    pub(super) async fn when_there_is_room<T>(
+        &self,
+        mut change: impl FnMut(&mut Shard) -> Result<T, AppendError>,
+    ) -> Result<T, AppendError> {
         loop {
-            let logged = self.state.borrow_mut().change(change.clone());
-            match logged {
+            let changed = change(&mut self.state.borrow_mut());
+            match changed {
                 Err(AppendError::NoRoom) => self.room().await,
-                Ok((end, removed)) => {
-                    self.log.wake();
-                    for queue in removed {
-                        self.pulls.borrow_mut().close(queue, |setter| setter.set(()));
-                    }
-                    self.watches.raise_all();
-                    return Ok(end);
-                }
-                Err(error) => return Err(error),
+                changed => return changed,
             }
         }
     }

@@ -195,12 +195,9 @@ impl LiveShard {
     }
 
     async fn take_reset_first(&self, request: &PopRequest<'_>) -> Result<(), PopFailed> {
-        if self.is_reset(request.topic, request.group, request.queue_id) {
-            // The consumer offset is another one already, and tells where this pop begins.
-            let taken = self.take_reset(request.topic, request.group, request.queue_id).await;
-            taken.map_err(|error| PopFailed::Pop(PopError::Append(error)))?;
-        }
-        Ok(())
+        // The consumer offset is another one already, and tells where this pop begins.
+        let taken = self.take_reset(request.topic, request.group, request.queue_id).await;
+        taken.map_err(|error| PopFailed::Pop(PopError::Append(error)))
     }
 
     /// A step of a pop, which perhaps is logged.
@@ -231,26 +228,14 @@ impl LiveShard {
 
     /// A group has consumed messages; returns when that is durable.
     pub async fn pop_ack(&self, topic: &str, group: &str, queue_id: u32, messages: &[Handed]) -> Result<AckOutcome, AppendError> {
-        let outcome = loop {
-            let outcome = self.state.borrow_mut().pop_ack(topic, group, queue_id, messages);
-            match outcome {
-                Err(AppendError::NoRoom) => self.room().await,
-                outcome => break outcome?,
-            }
-        };
+        let outcome = self.when_there_is_room(|shard| shard.pop_ack(topic, group, queue_id, messages)).await?;
         self.settled(topic, queue_id, outcome).await?;
         Ok(outcome)
     }
 
     /// Messages whose invisible time was over are stored elsewhere, or gone.
     pub async fn pop_revived(&self, topic: &str, group: &str, queue_id: u32, messages: &[Handed]) -> Result<(), AppendError> {
-        let outcome = loop {
-            let outcome = self.state.borrow_mut().pop_revived(topic, group, queue_id, messages);
-            match outcome {
-                Err(AppendError::NoRoom) => self.room().await,
-                outcome => break outcome?,
-            }
-        };
+        let outcome = self.when_there_is_room(|shard| shard.pop_revived(topic, group, queue_id, messages)).await?;
         self.settled(topic, queue_id, outcome).await
     }
 
@@ -274,20 +259,13 @@ impl LiveShard {
         pop_time: Millis,
         visible_at: Millis,
     ) -> Result<Extended, AppendError> {
-        loop {
-            let extended = self.state.borrow_mut().pop_extend(topic, group, queue_id, message, pop_time, visible_at);
-            match extended {
-                Err(AppendError::NoRoom) => self.room().await,
-                Err(error) => return Err(error),
-                Ok(extended) => {
-                    self.appended();
-                    self.durable(extended.end).await?;
-                    // A batch in order may be free earlier now.
-                    self.raise_queue(topic, queue_id);
-                    return Ok(extended);
-                }
-            }
-        }
+        let extend = |shard: &mut Shard| shard.pop_extend(topic, group, queue_id, message, pop_time, visible_at);
+        let extended = self.when_there_is_room(extend).await?;
+        self.appended();
+        self.durable(extended.end).await?;
+        // A batch in order may be free earlier now.
+        self.raise_queue(topic, queue_id);
+        Ok(extended)
     }
 
     fn raise_queue(&self, topic: &str, queue_id: u32) {

@@ -59,27 +59,19 @@ impl LiveShard {
         }
     }
 
-    /// The offset that the queue was reset to, if it was; it counts as followed from now on. For those who keep a group's
-    /// place themselves, as POP does.
-    pub async fn take_reset(&self, topic: &str, group: &str, queue_id: u32) -> Result<Option<QueueOffset>, AppendError> {
-        let reset = self.state.borrow().offsets.resets().offset(topic, group, queue_id);
-        let Some(offset) = reset else { return Ok(None) };
+    /// A reset of the queue, if there is one, counts as followed from now on. For those who begin at the consumer offset
+    /// whenever somebody else has moved it, as POP does.
+    pub async fn take_reset(&self, topic: &str, group: &str, queue_id: u32) -> Result<(), AppendError> {
+        if !self.is_reset(topic, group, queue_id) {
+            return Ok(());
+        }
         let end = self.reset_followed(topic, group, queue_id).await?;
-        self.durable(end).await?;
-        Ok(Some(offset))
+        self.durable(end).await
     }
 
     async fn reset_followed(&self, topic: &str, group: &str, queue_id: u32) -> Result<LogPosition, AppendError> {
-        loop {
-            let logged = self.state.borrow_mut().reset_followed(topic, group, queue_id);
-            match logged {
-                Err(AppendError::NoRoom) => self.room().await,
-                Err(error) => return Err(error),
-                Ok(end) => {
-                    self.log.wake();
-                    return Ok(end);
-                }
-            }
-        }
+        let end = self.when_there_is_room(|shard| shard.reset_followed(topic, group, queue_id)).await?;
+        self.log.wake();
+        Ok(end)
     }
 }

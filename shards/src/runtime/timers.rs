@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::live::LiveShard;
 use super::reader::ReadError;
 use super::{Lane, now, should_yield, sleep, spawn, timeout, yield_now};
-use crate::record::{NewMessage, Record};
+use crate::record::{NewMessage, REAL_TOPIC, Record};
 use crate::shard::AppendError;
 use crate::timer::{Pending, key_of, restore};
 use crate::types::{LogPosition, Millis};
@@ -145,7 +145,7 @@ async fn deliver_one(live: &LiveShard, due: &Pending, bytes: &[u8], properties: 
             let why = format!("queue {} of topic {} is not of this shard", to.queue_id, to.topic);
             return drop_one(live, due, &why).await;
         }
-        let message = NewMessage { topic: to.topic, queue_id: to.queue_id, properties, ..NewMessage::again(&record) };
+        let message = NewMessage { topic: to.topic, queue_id: to.queue_id, properties, ..record.as_new_message() };
         if live.is_stopping() || now < due.deliver_at {
             // The clock was set back: it waits on.
             return Ok(());
@@ -299,24 +299,15 @@ impl LiveShard {
             let bytes = read_waiting(self, &pending).await.map_err(TakeBackError::Read)?;
             let Ok(record) = Record::parse(&bytes) else { continue };
             let is = |name: &str, value: &str| record.property(name) == Some(value.as_bytes());
-            if !is("REAL_TOPIC", topic) || !is("UNIQ_KEY", unique_key) {
+            if !is(REAL_TOPIC, topic) || !is("UNIQ_KEY", unique_key) {
                 continue;
             }
-            loop {
-                let dropped = self.state.borrow_mut().drop_timer(&pending);
-                match dropped {
-                    Err(AppendError::NoRoom) => self.room().await,
-                    Err(error) => return Err(TakeBackError::Append(error)),
-                    Ok(None) => break,
-                    Ok(Some(end)) => {
-                        self.log.wake();
-                        self.durable(end).await.map_err(TakeBackError::Append)?;
-                        add_one(&self.timers.taken_back);
-                        taken += 1;
-                        break;
-                    }
-                }
-            }
+            let dropped = self.when_there_is_room(|shard| shard.drop_timer(&pending)).await;
+            let Some(end) = dropped.map_err(TakeBackError::Append)? else { continue };
+            self.log.wake();
+            self.durable(end).await.map_err(TakeBackError::Append)?;
+            add_one(&self.timers.taken_back);
+            taken += 1;
         }
         Ok(taken)
     }
