@@ -18,7 +18,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::resets::{RESETS_MAX, Resets};
 use crate::types::{LogPosition, QueueOffset};
-use crate::wire::{BadBytes, Reader, Writer};
+use crate::wire::{BadBytes, Reader, Writer, encode_slice};
 
 const FORMAT: u16 = 1;
 
@@ -249,21 +249,10 @@ impl ConsumerOffsets {
     /// | u16 | format |
     /// | list | pairs: text topic, text group, list of queues: u32 queue id, i64 offset |
     pub fn encode_slice(&self, from: usize, bytes_max: usize, out: &mut Vec<u8>) -> Option<usize> {
-        let begin = out.len();
-        let mut writer = Writer::new(out);
-        writer.u16(FORMAT);
-        writer.count(0);
-        let mut count = 0u32;
-        let mut next = from;
-        while next < self.pairs.len() && out.len() - begin < bytes_max {
-            if let Some(pair) = &self.pairs[next] {
-                pair.encode(&mut Writer::new(out));
-                count += 1;
-            }
-            next += 1;
-        }
-        out[begin + 2..begin + 6].copy_from_slice(&count.to_be_bytes());
-        (next < self.pairs.len()).then_some(next)
+        encode_slice(&self.pairs, (from, bytes_max), FORMAT, out, |pair, out| {
+            pair.encode(out);
+            true
+        })
     }
 
     /// Takes one slice of a snapshot whose log is durable up to `snapshot`.

@@ -187,6 +187,30 @@ impl<'o> Writer<'o> {
     }
 }
 
+/// Writes a slice of a table's rows for a snapshot: `u16 format`, then a list of rows, beginning at `from` and ending behind
+/// `bytes_max` bytes or little more. `write` says whether a row is to be kept. Returns where the next slice begins.
+pub fn encode_slice<T>(
+    table: &[Option<T>],
+    (from, bytes_max): (usize, usize),
+    format: u16,
+    out: &mut Vec<u8>,
+    mut write: impl FnMut(&T, &mut Writer<'_>) -> bool,
+) -> Option<usize> {
+    let begin = out.len();
+    let mut writer = Writer::new(out);
+    writer.u16(format);
+    writer.count(0);
+    let (mut count, mut next) = (0u32, from);
+    while next < table.len() && out.len() - begin < bytes_max {
+        if let Some(row) = &table[next] {
+            count += u32::from(write(row, &mut Writer::new(out)));
+        }
+        next += 1;
+    }
+    out[begin + 2..begin + 6].copy_from_slice(&count.to_be_bytes());
+    (next < table.len()).then_some(next)
+}
+
 /// Hands out a few thousand variants of good bytes: cut, changed, random. Whoever decodes them must not panic.
 #[cfg(test)]
 pub(crate) fn garble(good: &[u8], mut decode: impl FnMut(&[u8])) {

@@ -13,7 +13,7 @@ use super::flights::{Flight, Flights};
 use super::orderly::Orderly;
 use crate::offsets::{ConsumerOffsets, OffsetCommit};
 use crate::types::{Millis, QueueOffset};
-use crate::wire::{BadBytes, Reader, Writer};
+use crate::wire::{BadBytes, Reader, Writer, encode_slice};
 
 const FORMAT: u16 = 1;
 
@@ -235,21 +235,10 @@ impl Pops {
     /// | u16 | format |
     /// | list | text topic, text group, u32 queue id, i64 next, i64 written, list of (i64 offset, i64 pop time, i64 visible at), bool + `Orderly` |
     pub fn encode_slice(&self, from: usize, bytes_max: usize, out: &mut Vec<u8>) -> Option<usize> {
-        let begin = out.len();
-        let mut writer = Writer::new(out);
-        writer.u16(FORMAT);
-        writer.count(0);
-        let mut count = 0u32;
-        let mut next = from;
-        while next < self.queues.len() && out.len() - begin < bytes_max {
-            if let Some(queue) = &self.queues[next] {
-                queue.encode(&mut Writer::new(out));
-                count += 1;
-            }
-            next += 1;
-        }
-        out[begin + 2..begin + 6].copy_from_slice(&count.to_be_bytes());
-        (next < self.queues.len()).then_some(next)
+        encode_slice(&self.queues, (from, bytes_max), FORMAT, out, |queue, out| {
+            queue.encode(out);
+            true
+        })
     }
 
     pub fn load_slice(&mut self, bytes: &[u8]) -> Result<(), BadBytes> {

@@ -12,7 +12,7 @@ use super::chain::{Chain, Link, Node};
 use super::queues::{Birth, Queue, Queues, RunRef};
 use crate::topic::Incarnation;
 use crate::types::{LogPosition, Millis, QueueOffset};
-use crate::wire::{BadBytes, Reader, Writer};
+use crate::wire::{BadBytes, Reader, Writer, encode_slice};
 
 const FORMAT: u16 = 1;
 
@@ -40,21 +40,14 @@ impl Queues {
         assert_eq!(self.replay_from(), replay_from, "no segment is finished between slices");
         assert!(!self.is_finishing(), "a segment is finished before a snapshot begins");
         assert!(self.durable >= snapshot, "a queue that only lost records knew would be forgotten with its others");
-        let begin = out.len();
-        let mut writer = Writer::new(out);
-        writer.u16(FORMAT);
-        writer.count(0);
-        let (mut count, mut next) = (0u32, from);
-        while next < self.queues.len() && out.len() - begin < bytes_max {
+        encode_slice(&self.queues, (from, bytes_max), FORMAT, out, |queue, out| {
             // Without a durable message there is nothing to remember.
-            if let Some(queue) = self.queues[next].as_ref().filter(|queue| queue.visible > QueueOffset::ZERO) {
-                encode(queue, &mut Writer::new(out));
-                count += 1;
+            let is_kept = queue.visible > QueueOffset::ZERO;
+            if is_kept {
+                encode(queue, out);
             }
-            next += 1;
-        }
-        out[begin + 2..begin + 6].copy_from_slice(&count.to_be_bytes());
-        (next < self.queues.len()).then_some(next)
+            is_kept
+        })
     }
 
     /// Takes one slice, before the replay.
