@@ -16,26 +16,6 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/producer"
 )
 
-// consumeWith starts a consumer whose listener is the test's own.
-func consumeWith(t *testing.T, topic string, selector consumer.MessageSelector,
-	listen func(context.Context, ...*primitive.MessageExt) (consumer.ConsumeResult, error), options ...consumer.Option) rocketmq.PushConsumer {
-	t.Helper()
-	options = append([]consumer.Option{consumer.WithNameServer(nameServer()), consumer.WithGroupName(unique("group")),
-		consumer.WithInstance(unique("consumer")), consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset)}, options...)
-	c, err := rocketmq.NewPushConsumer(options...)
-	if err == nil {
-		err = c.Subscribe(topic, selector, listen)
-	}
-	if err == nil {
-		err = c.Start()
-	}
-	if err != nil {
-		t.Fatalf("starting a consumer of %s: %v", topic, err)
-	}
-	t.Cleanup(func() { _ = c.Shutdown() })
-	return c
-}
-
 var all = consumer.MessageSelector{Type: consumer.TAG, Expression: "*"}
 
 // A message of level 2 is there after five seconds, and not before.

@@ -119,11 +119,19 @@ func (in *inbox) holdsExactly(t *testing.T, expected []string) {
 
 func consume(t *testing.T, group, topic, expression string, in *inbox, options ...consumer.Option) rocketmq.PushConsumer {
 	t.Helper()
-	options = append([]consumer.Option{consumer.WithNameServer(nameServer()), consumer.WithGroupName(group), consumer.WithInstance(unique("consumer")),
-		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset)}, options...)
+	options = append([]consumer.Option{consumer.WithGroupName(group)}, options...)
+	return consumeWith(t, topic, consumer.MessageSelector{Type: consumer.TAG, Expression: expression}, in.handle, options...)
+}
+
+// consumeWith starts a consumer whose listener is the test's own, in a group of its own unless the options name another.
+func consumeWith(t *testing.T, topic string, selector consumer.MessageSelector,
+	listen func(context.Context, ...*primitive.MessageExt) (consumer.ConsumeResult, error), options ...consumer.Option) rocketmq.PushConsumer {
+	t.Helper()
+	options = append([]consumer.Option{consumer.WithNameServer(nameServer()), consumer.WithGroupName(unique("group")),
+		consumer.WithInstance(unique("consumer")), consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset)}, options...)
 	c, err := rocketmq.NewPushConsumer(options...)
 	if err == nil {
-		err = c.Subscribe(topic, consumer.MessageSelector{Type: consumer.TAG, Expression: expression}, in.handle)
+		err = c.Subscribe(topic, selector, listen)
 	}
 	if err == nil {
 		err = c.Start()

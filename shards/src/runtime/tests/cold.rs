@@ -5,18 +5,16 @@ use super::on_both;
 on_both!(readers_behind_share_what_they_read, damage_is_told_and_not_kept);
 
 mod bodies {
+    use super::super::shard::{message, shard_options};
     use crate::filter::TagFilter;
-    use crate::group::GroupRules;
-    use crate::log::{Flush, LogOptions, SyncMethod};
-    use crate::placement::{Placement, Routing};
-    use crate::queue::QueueLimits;
-    use crate::record::{NewMessage, Record};
+
+    use crate::record::Record;
     use crate::runtime::live::LiveShard;
     use crate::runtime::open::{ShardOptions, open};
     use crate::runtime::reader::{PullRequest, Pulled, ReadError};
     use crate::runtime::{File, Lane, Open, fs, now, spawn};
-    use crate::topic::TopicRules;
-    use crate::types::{LogPosition, ShardId};
+
+    use crate::types::LogPosition;
     use std::path::{Path, PathBuf};
     use std::rc::Rc;
 
@@ -30,30 +28,7 @@ mod bodies {
 
     async fn filled(folder: &Path) -> Rc<LiveShard> {
         fs::create_dir_all(folder).unwrap();
-        let options = ShardOptions {
-            log: LogOptions {
-                dir: folder.to_path_buf(),
-                shard: ShardId(0),
-                block_unit: 4096,
-                segment_bytes: 1 << 20,
-                block_bytes_max: 32 << 10,
-                entry_bytes_max: 64 << 10,
-                pipeline_depth: 2,
-                pending_bytes_max: 128 << 10,
-                zero_ahead_bytes: 0,
-                flush: Flush::Sync,
-                sync: SyncMethod::WriteThenSync,
-            },
-            placement: Placement::new(1, Routing::Mesh),
-            topics: TopicRules::new("DefaultCluster", "broker-a"),
-            groups: GroupRules::default(),
-            queues: QueueLimits { index_bytes_max: 1 << 20, page_bytes_max: 1 << 20 },
-            tail_bytes_max: 64 << 10,
-            cold_bytes_max: 8 * EXTENT_BYTES as usize,
-            offsets_max: 100,
-            pulls_max: 100,
-            timers_max: 100,
-        };
+        let options = ShardOptions { cold_bytes_max: 8 * EXTENT_BYTES as usize, ..shard_options(folder.to_path_buf()) };
         let (live, _) = open(options).await.unwrap();
         for number in 0..MESSAGES {
             let end = append(&live, number).await;
@@ -65,20 +40,8 @@ mod bodies {
     }
 
     async fn append(live: &LiveShard, number: u32) -> LogPosition {
-        let host = "127.0.0.1:1".parse().unwrap();
-        let message = NewMessage {
-            topic: TOPIC,
-            queue_id: number % QUEUES,
-            flag: 0,
-            sys_flag: 0,
-            born_timestamp: 0,
-            born_host: host,
-            store_host: host,
-            reconsume_times: 0,
-            prepared_transaction_offset: 0,
-            body: &body(number),
-            properties: &[],
-        };
+        let body = body(number);
+        let message = message(TOPIC, number % QUEUES, &body, &[]);
         loop {
             match live.append(now(), &message) {
                 Ok(appended) => return appended.end,

@@ -7,23 +7,18 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::shard::{SEGMENT_BYTES, shard_options};
 use crate::filter::TagFilter;
-use crate::group::GroupRules;
-use crate::log::{Flush, LogOptions, SyncMethod};
-use crate::placement::{Placement, Routing};
-use crate::queue::QueueLimits;
 use crate::record::{NewMessage, Record};
 use crate::runtime::housekeeping::Retention;
 use crate::runtime::live::LiveShard;
-use crate::runtime::open::{ShardOptions, open};
+use crate::runtime::open::open;
 use crate::runtime::reader::PullRequest;
 use crate::runtime::sim::{CrashKind, World};
 use crate::runtime::{fs, now, random, sleep};
-use crate::topic::TopicRules;
 use crate::transaction::HALF_TOPIC;
-use crate::types::{LogPosition, ShardId};
+use crate::types::LogPosition;
 
-const SEGMENT_BYTES: u64 = 1 << 20;
 /// A topic that is always there.
 const TOPIC: &str = "TBW102";
 
@@ -31,48 +26,12 @@ async fn opened() -> Rc<LiveShard> {
     let folder = PathBuf::from("/work");
     fs::create_dir_all(&folder).unwrap();
     fs::sync_dir(Path::new("/")).await.unwrap();
-    let options = ShardOptions {
-        log: LogOptions {
-            dir: folder,
-            shard: ShardId(0),
-            block_unit: 4096,
-            segment_bytes: SEGMENT_BYTES,
-            block_bytes_max: 32 << 10,
-            entry_bytes_max: 64 << 10,
-            pipeline_depth: 2,
-            pending_bytes_max: 128 << 10,
-            zero_ahead_bytes: 0,
-            flush: Flush::Sync,
-            sync: SyncMethod::WriteThenSync,
-        },
-        placement: Placement::new(1, Routing::Mesh),
-        topics: TopicRules::new("DefaultCluster", "broker-a"),
-        groups: GroupRules::default(),
-        queues: QueueLimits { index_bytes_max: 1 << 20, page_bytes_max: 1 << 20 },
-        tail_bytes_max: 64 << 10,
-        cold_bytes_max: 1 << 20,
-        offsets_max: 100,
-        pulls_max: 100,
-        timers_max: 1_000,
-    };
+    let options = shard_options(folder);
     open(options).await.unwrap().0
 }
 
 fn message<'a>(topic: &'a str, body: &'a [u8]) -> NewMessage<'a> {
-    let host = "127.0.0.1:1".parse().unwrap();
-    NewMessage {
-        topic,
-        queue_id: 0,
-        flag: 0,
-        sys_flag: 0,
-        born_timestamp: 1_000,
-        born_host: host,
-        store_host: host,
-        reconsume_times: 0,
-        prepared_transaction_offset: 0,
-        body,
-        properties: b"PGROUP\x01g\x02",
-    }
+    NewMessage { born_timestamp: 1_000, ..super::shard::message(topic, 0, body, b"PGROUP\x01g\x02") }
 }
 
 /// The position of what is stored, once it is durable. With one shard it is the physical offset.

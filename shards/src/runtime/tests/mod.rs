@@ -8,6 +8,7 @@ mod halves;
 mod pop;
 mod resets;
 mod selection;
+mod shard;
 mod sockets;
 mod tasks;
 mod timers;

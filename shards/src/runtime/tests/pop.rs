@@ -1,22 +1,18 @@
 //! POP across crashes: what a consumer was told stays so. Invisible is invisible, acked never comes again, and what is not
 //! acked is there to be revived; a pop or an ack without an answer may have happened or not.
 
+use super::shard::{message, shard_options};
 use crate::filter::{Expressions, PropertyFilter, TagFilter};
-use crate::group::GroupRules;
-use crate::log::{Flush, LogOptions, SyncMethod};
-use crate::placement::{Placement, Routing};
 use crate::pop::{AckOutcome, Handed, InitialOffset, PopRequest};
-use crate::queue::QueueLimits;
-use crate::record::{NewMessage, Record};
+use crate::record::Record;
 use crate::runtime::live::LiveShard;
-use crate::runtime::open::{ShardOptions, open};
+use crate::runtime::open::open;
 use crate::runtime::pop::{Popped, WatchedQueue};
 use crate::runtime::reader::steady;
 use crate::runtime::sim::{CrashKind, World};
 use crate::runtime::{Lane, fs, now, random, sleep, spawn};
 use crate::shard::AppendError;
-use crate::topic::TopicRules;
-use crate::types::{Millis, QueueOffset, ShardId};
+use crate::types::{Millis, QueueOffset};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -35,30 +31,7 @@ async fn opened() -> Rc<LiveShard> {
     for named in ["/", "/store"] {
         fs::sync_dir(Path::new(named)).await.unwrap();
     }
-    let options = ShardOptions {
-        log: LogOptions {
-            dir,
-            shard: ShardId(0),
-            block_unit: 4096,
-            segment_bytes: 1 << 20,
-            block_bytes_max: 32 << 10,
-            entry_bytes_max: 64 << 10,
-            pipeline_depth: 2,
-            pending_bytes_max: 128 << 10,
-            zero_ahead_bytes: 0,
-            flush: Flush::Sync,
-            sync: SyncMethod::WriteThenSync,
-        },
-        placement: Placement::new(1, Routing::Mesh),
-        topics: TopicRules::new("DefaultCluster", "broker-a"),
-        groups: GroupRules::default(),
-        queues: QueueLimits { index_bytes_max: 1 << 20, page_bytes_max: 1 << 20 },
-        tail_bytes_max: 64 << 10,
-        cold_bytes_max: 1 << 20,
-        offsets_max: 100,
-        pulls_max: 100,
-        timers_max: 1_000,
-    };
+    let options = shard_options(dir);
     open(options).await.unwrap().0
 }
 
@@ -68,20 +41,7 @@ async fn append(live: &LiveShard, queue_id: u32) {
 
 /// With properties and a body of its own.
 async fn append_with(live: &LiveShard, queue_id: u32, body: &[u8], properties: &[u8]) {
-    let host = "127.0.0.1:1".parse().unwrap();
-    let message = NewMessage {
-        topic: TOPIC,
-        queue_id,
-        flag: 0,
-        sys_flag: 0,
-        born_timestamp: 0,
-        born_host: host,
-        store_host: host,
-        reconsume_times: 0,
-        prepared_transaction_offset: 0,
-        body,
-        properties,
-    };
+    let message = message(TOPIC, queue_id, body, properties);
     loop {
         match live.append(now(), &message) {
             Ok(appended) => return live.durable(appended.end).await.unwrap(),

@@ -8,17 +8,14 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::group::{ConnectionId, GroupRules};
-use crate::log::{Flush, LogOptions, SyncMethod};
+use super::shard::shard_options;
+use crate::group::ConnectionId;
 use crate::offsets::{Kept, OffsetCommit};
-use crate::placement::{Placement, Routing};
-use crate::queue::QueueLimits;
 use crate::runtime::live::LiveShard;
 use crate::runtime::open::{ShardOptions, open};
 use crate::runtime::sim::{CrashKind, World};
 use crate::runtime::{Lane, fs, random, sleep, spawn};
-use crate::topic::TopicRules;
-use crate::types::{QueueOffset, ShardId};
+use crate::types::QueueOffset;
 
 const SEEDS: u64 = 60;
 const LIVES: usize = 4;
@@ -76,30 +73,7 @@ impl Ledger {
 }
 
 fn options() -> ShardOptions {
-    ShardOptions {
-        log: LogOptions {
-            dir: "/store".into(),
-            shard: ShardId(0),
-            block_unit: 4096,
-            segment_bytes: 1 << 20,
-            block_bytes_max: 32 << 10,
-            entry_bytes_max: 64 << 10,
-            pipeline_depth: 2,
-            pending_bytes_max: 128 << 10,
-            zero_ahead_bytes: 0,
-            flush: Flush::Sync,
-            sync: SyncMethod::WriteThenSync,
-        },
-        placement: Placement::new(1, Routing::Mesh),
-        topics: TopicRules::new("DefaultCluster", "broker-a"),
-        groups: GroupRules::default(),
-        queues: QueueLimits { index_bytes_max: 1 << 20, page_bytes_max: 1 << 20 },
-        tail_bytes_max: 64 << 10,
-        cold_bytes_max: 512 << 10,
-        offsets_max: 100,
-        pulls_max: 100,
-        timers_max: 1_000,
-    }
+    ShardOptions { cold_bytes_max: 512 << 10, ..shard_options("/store".into()) }
 }
 
 fn row(queue_id: u32, offset: i64) -> OffsetCommit<'static> {

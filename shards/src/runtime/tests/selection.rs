@@ -5,18 +5,16 @@ use super::on_both;
 on_both!(what_matches_is_found_however_far_away, a_held_pull_ends_with_what_matches);
 
 mod bodies {
+    use super::super::shard::{message, shard_options};
     use crate::filter::{PropertyFilter, TagFilter};
-    use crate::group::GroupRules;
-    use crate::log::{Flush, LogOptions, SyncMethod};
-    use crate::placement::{Placement, Routing};
-    use crate::queue::{PullStatus, QueueLimits};
-    use crate::record::{NewMessage, Record};
+
+    use crate::queue::PullStatus;
+    use crate::record::Record;
     use crate::runtime::live::LiveShard;
     use crate::runtime::open::{ShardOptions, open};
     use crate::runtime::reader::{PullRequest, steady};
     use crate::runtime::{Lane, fs, now, sleep, spawn};
-    use crate::topic::TopicRules;
-    use crate::types::ShardId;
+
     use std::cell::Cell;
     use std::path::{Path, PathBuf};
     use std::rc::Rc;
@@ -27,54 +25,17 @@ mod bodies {
 
     async fn empty(folder: &Path) -> Rc<LiveShard> {
         fs::create_dir_all(folder).unwrap();
-        let options = ShardOptions {
-            log: LogOptions {
-                dir: folder.to_path_buf(),
-                shard: ShardId(0),
-                block_unit: 4096,
-                segment_bytes: 1 << 20,
-                block_bytes_max: 32 << 10,
-                entry_bytes_max: 64 << 10,
-                pipeline_depth: 2,
-                pending_bytes_max: 128 << 10,
-                zero_ahead_bytes: 0,
-                flush: Flush::Sync,
-                sync: SyncMethod::WriteThenSync,
-            },
-            placement: Placement::new(1, Routing::Mesh),
-            topics: TopicRules::new("DefaultCluster", "broker-a"),
-            groups: GroupRules::default(),
-            queues: QueueLimits { index_bytes_max: 1 << 20, page_bytes_max: 1 << 20 },
-            // Less than there is: most is read from the disk, the newest is not.
-            tail_bytes_max: 64 << 10,
-            cold_bytes_max: 512 << 10,
-            offsets_max: 100,
-            pulls_max: 100,
-            timers_max: 1_000,
-        };
+        let options = ShardOptions { cold_bytes_max: 512 << 10, ..shard_options(folder.to_path_buf()) };
         open(options).await.unwrap().0
     }
 
     /// Messages whose property `n` and body are their number.
     async fn append(live: &LiveShard, numbers: std::ops::Range<u32>, body_bytes: usize) {
-        let host = "127.0.0.1:1".parse().unwrap();
         for number in numbers {
             let mut body = number.to_be_bytes().to_vec();
             body.resize(body_bytes.max(4), 7);
             let properties = format!("UNIQ_KEY\u{1}key\u{2}n\u{1}{number}\u{2}");
-            let message = NewMessage {
-                topic: TOPIC,
-                queue_id: 0,
-                flag: 0,
-                sys_flag: 0,
-                born_timestamp: 0,
-                born_host: host,
-                store_host: host,
-                reconsume_times: 0,
-                prepared_transaction_offset: 0,
-                body: &body,
-                properties: properties.as_bytes(),
-            };
+            let message = message(TOPIC, 0, &body, properties.as_bytes());
             loop {
                 match live.append(now(), &message) {
                     Ok(appended) => {

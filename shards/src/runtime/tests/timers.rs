@@ -6,12 +6,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::shard::{message, shard_options};
 use crate::filter::TagFilter;
-use crate::group::GroupRules;
-use crate::log::{Flush, LogOptions, SyncMethod};
-use crate::placement::{Placement, Routing};
-use crate::queue::QueueLimits;
-use crate::record::{NewMessage, Record};
+use crate::record::Record;
 use crate::runtime::housekeeping::Retention;
 use crate::runtime::live::LiveShard;
 use crate::runtime::open::{ShardOptions, open};
@@ -20,8 +17,7 @@ use crate::runtime::sim::{CrashKind, World};
 use crate::runtime::{Lane, fs, now, random, sleep, spawn};
 use crate::shard::AppendError;
 use crate::timer::{SCHEDULE_TOPIC, TIMER_TOPIC};
-use crate::topic::TopicRules;
-use crate::types::{Millis, ShardId};
+use crate::types::Millis;
 
 /// A topic that is always there.
 const TOPIC: &str = "TBW102";
@@ -50,30 +46,7 @@ struct Sent {
 }
 
 fn options(dir: PathBuf) -> ShardOptions {
-    ShardOptions {
-        log: LogOptions {
-            dir,
-            shard: ShardId(0),
-            block_unit: 4096,
-            segment_bytes: 1 << 20,
-            block_bytes_max: 32 << 10,
-            entry_bytes_max: 64 << 10,
-            pipeline_depth: 2,
-            pending_bytes_max: 128 << 10,
-            zero_ahead_bytes: 0,
-            flush: Flush::Sync,
-            sync: SyncMethod::WriteThenSync,
-        },
-        placement: Placement::new(1, Routing::Mesh),
-        topics: TopicRules::new("DefaultCluster", "broker-a"),
-        groups: GroupRules::default(),
-        queues: QueueLimits { index_bytes_max: 1 << 20, page_bytes_max: 1 << 20 },
-        tail_bytes_max: 256 << 10,
-        cold_bytes_max: 256 << 10,
-        offsets_max: 100,
-        pulls_max: 100,
-        timers_max: 100_000,
-    }
+    ShardOptions { tail_bytes_max: 256 << 10, cold_bytes_max: 256 << 10, timers_max: 100_000, ..shard_options(dir) }
 }
 
 fn short_retention() -> Retention {
@@ -126,20 +99,7 @@ async fn send(live: &Rc<LiveShard>, ledger: &Rc<RefCell<Ledger>>) {
     let properties = format!("UNIQ_KEY\u{1}{number}\u{2}{until}REAL_TOPIC\u{1}{TOPIC}\u{2}REAL_QID\u{1}{queue}\u{2}");
     let mut body = vec![7; BODY_BYTES];
     body[..8].copy_from_slice(&(number as u64).to_be_bytes());
-    let host = "127.0.0.1:1".parse().unwrap();
-    let message = NewMessage {
-        topic,
-        queue_id: 0,
-        flag: 0,
-        sys_flag: 0,
-        born_timestamp: 0,
-        born_host: host,
-        store_host: host,
-        reconsume_times: 0,
-        prepared_transaction_offset: 0,
-        body: &body,
-        properties: properties.as_bytes(),
-    };
+    let message = message(topic, 0, &body, properties.as_bytes());
     ledger.borrow_mut().sent.push(Sent {
         deliver_at,
         acknowledged: false,
