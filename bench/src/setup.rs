@@ -2,11 +2,13 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ringmq::remoting::message::id::OffsetMessageId;
 use ringmq::remoting::request::offset::{GetMaxOffset, QueryConsumerOffset, UpdateConsumerOffset};
 use ringmq::remoting::request::pull::PullMessage;
-use ringmq::remoting::request::send::SendMessage;
+use ringmq::remoting::request::send::{SendMessage, SendResponse};
 use ringmq::remoting::request::topic::CreateTopic;
-use ringmq::remoting::{Encoding, RequestWriter};
+use ringmq::remoting::request::transaction::EndTransaction;
+use ringmq::remoting::{Encoding, Header, RequestWriter};
 
 use crate::connection::{Answer, Connection};
 
@@ -19,6 +21,7 @@ const QUERY_CONSUMER_OFFSET: i32 = 14;
 const UPDATE_CONSUMER_OFFSET: i32 = 15;
 const UPDATE_AND_CREATE_TOPIC: i32 = 17;
 const GET_MAX_OFFSET: i32 = 30;
+pub const END_TRANSACTION: i32 = 37;
 const UPDATE_AND_CREATE_SUBSCRIPTIONGROUP: i32 = 200;
 pub const SEND_MESSAGE_V2: i32 = 310;
 
@@ -48,6 +51,27 @@ pub fn send_message<'a>(topic: &'a str, queue: u32, properties: &'a str, sys_fla
         max_reconsume_times: None,
         batch: false,
         broker_name: None,
+    }
+}
+
+/// The physical and the queue offset that an answer to a send says.
+pub fn stored_at(header: &Header<'_>) -> Option<(i64, i64)> {
+    let answer = SendResponse::decode(header).ok()?;
+    let id: OffsetMessageId = answer.msg_id.parse().ok()?;
+    Some((id.physical_offset, answer.queue_offset))
+}
+
+/// The end of a half message that the broker has: `stored` is its physical and its queue offset, `what` one of the transaction
+/// values of a message's sys flag.
+pub fn end_transaction(stored: (i64, i64), what: i32, id: Option<&str>) -> EndTransaction<'_> {
+    EndTransaction {
+        producer_group: GROUP,
+        tran_state_table_offset: stored.1,
+        commit_log_offset: stored.0,
+        commit_or_rollback: what,
+        from_transaction_check: false,
+        msg_id: id,
+        transaction_id: id,
     }
 }
 

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use ringmq::remoting::message::batch::InnerMessage;
 use ringmq::remoting::request::send::SendMessage;
+use ringmq::remoting::sysflag::message as flag;
 use ringmq::remoting::{Encoding, RequestWriter};
 use serde::Serialize;
 
@@ -12,9 +13,6 @@ use crate::setup;
 
 const SEND_MESSAGE_V2: i32 = 310;
 const SEND_BATCH_MESSAGE: i32 = 320;
-const END_TRANSACTION: i32 = 37;
-const TRANSACTION_PREPARED: i32 = 0x4;
-const TRANSACTION_COMMIT: i32 = 0x8;
 /// What RocketMQ allows all properties of a message together.
 const PROPERTIES_BYTES_MAX: usize = 32_767;
 
@@ -188,7 +186,7 @@ impl Messages {
             default_topic: "TBW102",
             default_topic_queue_nums: 8,
             queue_id: queue,
-            sys_flag: if self.transactions { TRANSACTION_PREPARED } else { 0 },
+            sys_flag: if self.transactions { flag::TRANSACTION_PREPARED } else { 0 },
             born_timestamp: born,
             flag: 0,
             properties: if is_batch { "" } else { &self.properties },
@@ -208,13 +206,9 @@ impl Messages {
 
     /// Appends the commit of a half message that the broker has: `stored` is its physical and its queue offset.
     pub fn commit(&self, slot: usize, stored: (i64, i64), out: &mut Vec<u8>) {
-        let writer = RequestWriter::new(out, self.encoding, slot as i32, END_TRANSACTION)
-            .field("producerGroup", setup::GROUP)
-            .field("tranStateTableOffset", stored.1)
-            .field("commitLogOffset", stored.0)
-            .field("commitOrRollback", TRANSACTION_COMMIT)
-            .field("fromTransactionCheck", false);
-        writer.finish().expect("it fits a frame");
+        let writer = RequestWriter::new(out, self.encoding, slot as i32, setup::END_TRANSACTION);
+        let end = setup::end_transaction(stored, flag::TRANSACTION_COMMIT, None);
+        end.encode(writer).finish().expect("it fits a frame");
     }
 
     fn set_properties(&mut self, number: u64) {

@@ -1,9 +1,5 @@
 //! One thread that sends: it decides with `Flights` what goes when, and moves bytes.
 
-use ringmq::remoting::Header;
-use ringmq::remoting::message::id::OffsetMessageId;
-use ringmq::remoting::request::send::SendResponse;
-
 use super::lines::Lines;
 use super::message::{Messages, Payload};
 use crate::load::clock::{Clock, SECOND, Span};
@@ -11,6 +7,7 @@ use crate::load::failures::{Kind, NO_ANSWER};
 use crate::load::flights::{Flight, Flights};
 use crate::load::recorder::Recorder;
 use crate::load::results::{Role, Style};
+use crate::setup;
 
 pub const ROLE: Role = Role { name: "produce", metrics: &["send"], style: Style::Producer };
 const SEND: usize = 0;
@@ -91,7 +88,7 @@ impl<P: Payload> Producer<P> {
                     if let Some(committing) = committing.get_mut(index)
                         && refused.is_none()
                         && !take(committing, slot)
-                        && let Some(stored) = stored_at(header)
+                        && let Some(stored) = setup::stored_at(header)
                     {
                         halves.push((slot, stored));
                         return;
@@ -160,11 +157,4 @@ impl<P: Payload> Producer<P> {
 fn take(slots: &mut Vec<usize>, slot: usize) -> bool {
     let found = slots.iter().position(|one| *one == slot);
     found.map(|at| slots.swap_remove(at)).is_some()
-}
-
-/// The physical and the queue offset of a half message, out of the answer to its send.
-fn stored_at(header: &Header<'_>) -> Option<(i64, i64)> {
-    let answer = SendResponse::decode(header).ok()?;
-    let id: OffsetMessageId = answer.msg_id.parse().ok()?;
-    Some((id.physical_offset, answer.queue_offset))
 }

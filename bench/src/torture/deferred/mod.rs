@@ -15,8 +15,6 @@ mod requests;
 use std::collections::HashMap;
 
 use ringmq::remoting::Header;
-use ringmq::remoting::message::id::OffsetMessageId;
-use ringmq::remoting::request::send::SendResponse;
 
 use super::ledger::Random;
 use crate::connection::Connection;
@@ -124,7 +122,7 @@ impl Deferred {
             return self.refused(number, stage, header);
         }
         match stage {
-            Stage::Sending => match stored_at(header) {
+            Stage::Sending => match setup::stored_at(header) {
                 None => self.violations.push(format!("message {number}: an answer that cannot be")),
                 Some((physical_offset, queue_offset)) => {
                     let item = &mut self.items[number];
@@ -187,11 +185,4 @@ impl Deferred {
         let stored = self.items.iter().enumerate().filter(|(_, item)| item.stage == Stage::Stored && has_second(item.kind));
         self.left_over = stored.map(|(number, _)| number).collect();
     }
-}
-
-/// The physical and the queue offset that an answer to a send says.
-fn stored_at(header: &Header<'_>) -> Option<(i64, i64)> {
-    let answer = SendResponse::decode(header).ok()?;
-    let id: OffsetMessageId = answer.msg_id.parse().ok()?;
-    Some((id.physical_offset, answer.queue_offset))
 }
