@@ -146,7 +146,10 @@ fn find(args: &Args, plant: Plant, seeds: u64) -> bool {
     });
     match found {
         Some((seed, said)) => {
-            println!("planted {plant:?}: found by seed {seed}, the {}. one: {}", seed - args.from + 1, said.replace('\n', " "));
+            println!("planted {plant:?}: found by seed {seed}, the {}. one", seed - args.from + 1);
+            if args.plant.is_some() || args.verbose {
+                println!("   {}", said.replace('\n', " "));
+            }
             true
         }
         None => {
