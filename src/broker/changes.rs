@@ -2,8 +2,8 @@
 //!
 //! The home shard decides each change, one at a time, logs it, waits until that is durable, tells every other shard, and only
 //! then answers. So no message anywhere depends on a topic that a crash could forget (law 1), and whoever got the answer
-//! finds the topic on every core. Every shard logs what it is told before it uses it: its own log explains its own
-//! queues.
+//! finds the topic on every core. Nobody sends to a new topic before (`broker::settling`). Every shard logs what it is told
+//! before it uses it: its own log explains its own queues.
 //!
 //! Before: `broker::topic`, `broker::group`, `broker::send` (auto-creation); after: `shards::shard`, `broker::registrar`.
 
@@ -13,8 +13,10 @@ use ringmq_shards::group::{BadGroupUpdate, GroupLookup, SubscriptionGroupConfig}
 use ringmq_shards::pop::ModeChange;
 use ringmq_shards::runtime::{self, mesh::Request};
 use ringmq_shards::shard::{Change, Shard};
-use ringmq_shards::topic::{BadTopicUpdate, FirstSend, TopicConfig, TopicFilterType, TopicName, TopicUpdate, TopicsFull};
-use ringmq_shards::types::Millis;
+use ringmq_shards::topic::{
+    BadTopicUpdate, FirstSend, TopicChange, TopicConfig, TopicFilterType, TopicName, TopicUpdate, TopicsFull,
+};
+use ringmq_shards::types::{Millis, ShardId};
 
 use super::busy::Busy;
 use super::core::Core;
@@ -185,16 +187,45 @@ impl Request<Core> for Wanted {
         let _turn = core.changes_turn.take().await;
         let decided = self.decide(&core.live.state.borrow(), runtime::now())?;
         for change in decided {
-            core.live.change(change.clone()).await?;
-            for shard in core.placement.broker(core.id).filter(|shard| *shard != core.id) {
-                if let Some(told) = core.mesh.ask(shard, &core, Told(change.clone())).await {
-                    told?;
+            let new_topic = begins_to_settle(&core, &change);
+            let made = make_everywhere(&core, &change).await;
+            if new_topic {
+                // Also when a core could not take it: that core answers for itself.
+                for shard in others(&core) {
+                    core.mesh.ask(shard, &core, Settled).await;
                 }
+                core.settling.ends();
             }
+            made?;
             core.settings_changed(&change);
         }
         Ok(())
     }
+}
+
+fn others(core: &Core) -> impl Iterator<Item = ShardId> {
+    let here = core.id;
+    core.placement.broker(here).filter(move |shard| *shard != here)
+}
+
+/// Whether the change makes a topic that is not here yet.
+fn begins_to_settle(core: &Core, change: &Change) -> bool {
+    let Change::Topic(TopicChange::Put { topic, .. }) = change else { return false };
+    let is_new = core.live.state.borrow().topics.get(&topic.name).is_none();
+    if is_new {
+        core.settling.begins(&topic.name);
+    }
+    is_new
+}
+
+async fn make_everywhere(core: &Rc<Core>, change: &Change) -> Result<(), Refusal> {
+    core.live.change(change.clone()).await?;
+    for shard in others(core) {
+        if let Some(told) = core.mesh.ask(shard, core, Told(change.clone())).await {
+            told?;
+        }
+    }
+    Ok(())
 }
 
 /// At every other core: a change that is durable at the home.
@@ -204,8 +235,20 @@ impl Request<Core> for Told {
     type Reply = Result<(), Refusal>;
 
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
+        begins_to_settle(&core, &self.0);
         core.live.change_told(self.0).await?;
         Ok(())
+    }
+}
+
+/// At every other core: all have what they were told last.
+struct Settled;
+
+impl Request<Core> for Settled {
+    type Reply = ();
+
+    async fn serve(self, core: Rc<Core>) {
+        core.settling.ends();
     }
 }
 

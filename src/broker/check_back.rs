@@ -124,7 +124,7 @@ async fn check(core: &Rc<Core>, position: LogPosition) -> Result<(), Refusal> {
 async fn give_up(core: &Rc<Core>, position: LogPosition) -> Result<bool, Refusal> {
     let Some(bytes) = core.live.record(position).await? else { return Ok(false) };
     let Ok(record) = Record::parse(&bytes) else { return Ok(false) };
-    if core.live.state.borrow().topics.get(GIVEN_UP_TOPIC).is_none() {
+    if !core.can_send_to(GIVEN_UP_TOPIC) {
         let topic = TopicConfig::new(GIVEN_UP_TOPIC).with_queues(core.placement.parts());
         Wanted::OwnTopic(topic).make(core).await?;
     }

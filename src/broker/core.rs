@@ -29,6 +29,7 @@ use super::producers::Producers;
 use super::rates::Rates;
 use super::registrar::Registrar;
 use super::response::Refusal;
+use super::settling::Settling;
 use super::traffic::Traffic;
 use crate::config::Settings;
 use crate::local::Turn;
@@ -92,6 +93,8 @@ pub struct Core {
     pub clashes: LogLimit,
     /// At the home of settings: one change at a time.
     pub changes_turn: Turn,
+    /// A topic that is new and not yet everywhere.
+    pub settling: Settling,
     /// At the home of settings, where there are name servers.
     pub registrar: RefCell<Option<Rc<Registrar>>>,
 }

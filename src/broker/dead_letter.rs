@@ -22,7 +22,7 @@ pub const QUEUE: u32 = 0;
 /// The group's topic for them, which exists when this returns.
 pub async fn topic(core: &Rc<Core>, group: &str) -> Result<String, Refusal> {
     let topic = format!("{DLQ_PREFIX}{group}");
-    if core.live.state.borrow().topics.get(&topic).is_none() {
+    if !core.can_send_to(&topic) {
         Wanted::DeadLetterTopic { group: group.to_owned() }.make(core).await?;
     }
     Ok(topic)

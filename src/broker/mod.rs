@@ -44,6 +44,7 @@ pub mod retry;
 pub mod retry_send;
 pub mod send;
 pub mod settings_sync;
+pub mod settling;
 pub mod stats;
 pub mod subscription;
 pub mod topic;

@@ -116,7 +116,10 @@ const FAQ: &str = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for
 /// The group's retry topic, which exists when this returns, and how many of its queues are read and wanted.
 async fn retry_topic(core: &Rc<Core>, group: &SubscriptionGroupConfig, unit_mode: bool) -> Result<(String, u32), Refusal> {
     let name = format!("{RETRY_PREFIX}{}", group.name);
-    let found = || core.live.state.borrow().topics.get(&name).map(|topic| (topic.perm, topic.read_queue_nums));
+    let found = || {
+        let shard = core.live.state.borrow();
+        core.topic_to_send(&shard, &name).map(|topic| (topic.perm, topic.read_queue_nums))
+    };
     if found().is_none() {
         let (group, queue_nums) = (group.name.clone(), group.retry_queue_nums);
         Wanted::RetryTopic { group, queue_nums, unit_mode }.make(core).await?;

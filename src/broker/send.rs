@@ -108,7 +108,7 @@ pub fn place(core: &Core, peer: SocketAddr, request: &SendMessage<'_>) -> Result
         ));
     }
     let shard = core.live.state.borrow();
-    let Some(config) = shard.topics.get(request.topic) else { return Ok(Place::UnknownTopic) };
+    let Some(config) = core.topic_to_send(&shard, request.topic) else { return Ok(Place::UnknownTopic) };
     if config.order && !core.permission().is_writable() {
         return Err(Refusal::new(
             ResponseCode::NoPermission,

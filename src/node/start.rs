@@ -213,6 +213,7 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
         producers: RefCell::default(),
         clashes: Default::default(),
         changes_turn: Default::default(),
+        settling: Default::default(),
         registrar: RefCell::default(),
     });
     live.observe(Rc::new(Acknowledger(Rc::downgrade(&core))));

@@ -8,6 +8,7 @@
 //! pop      consumers that pop, and their ledger                       transactions  their producers and their oracle
 //! delay    delay levels and timers                                    retry    what consumers send back
 //! resets   resets of offsets that are never undone                    locks    queues that have one holder
+//! first_sends  topics that are made by the first who send to them
 //! ```
 //!
 //! `cargo test` runs a few seeds and looks whether planted mistakes are found; `scripts/simulate` runs as many as it is told.
@@ -16,6 +17,7 @@
 mod clients;
 mod delay;
 mod fairness;
+mod first_sends;
 mod ledger;
 mod locks;
 mod node;
@@ -38,6 +40,7 @@ use run::{Choice, Outcome, Plant};
 const TWICE: u64 = 20;
 /// So many worlds of fairness: each moves some fifty megabytes.
 const FAIR_SEEDS: u64 = 1;
+const FIRST_SENDS_SEEDS: u64 = 4;
 /// A planted mistake is to be found within so many seeds.
 const PLANT_SEEDS: u64 = 300;
 
@@ -88,7 +91,8 @@ fn main() {
     }
     let good = match (args.seeds, args.plant) {
         (None, None) => {
-            fair(args.from)
+            each("fairness", args.from, FAIR_SEEDS, fairness::run)
+                && each("first sends", args.from, FIRST_SENDS_SEEDS, first_sends::run)
                 && simulate(&args, 20, None)
                 && [
                     Plant::AckBeforeSync,
@@ -111,15 +115,15 @@ fn main() {
     }
 }
 
-/// Producers that flood a slow disk, and one that does not.
-fn fair(from: u64) -> bool {
-    (from..from + FAIR_SEEDS).all(|seed| match catch_unwind(AssertUnwindSafe(|| fairness::run(seed))) {
+/// Small worlds for one question each.
+fn each(name: &str, from: u64, seeds: u64, run: fn(u64) -> String) -> bool {
+    (from..from + seeds).all(|seed| match catch_unwind(AssertUnwindSafe(|| run(seed))) {
         Ok(said) => {
-            println!("fairness, seed {seed}: {said}");
+            println!("{name}, seed {seed}: {said}");
             true
         }
         Err(_) => {
-            eprintln!("fairness FAILED with seed {seed}");
+            eprintln!("{name} FAILED with seed {seed}");
             false
         }
     })

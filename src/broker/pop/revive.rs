@@ -100,7 +100,7 @@ async fn revive_one(core: &Rc<Core>, expired: &Expired) -> Result<(), Refusal> {
     let Ok(record) = Record::parse(&bytes) else { return Ok(()) };
     let kind = if core.settings.borrow().pop.retry_topic_v2 { RetryKind::V2 } else { RetryKind::V1 };
     let retry = if topic.starts_with("%RETRY%") { topic.clone() } else { kind.topic(topic, group) };
-    if core.live.state.borrow().topics.get(&retry).is_none() {
+    if !core.can_send_to(&retry) {
         Wanted::OwnTopic(TopicConfig::new(&retry).with_queues(1)).make(core).await?;
     }
     // An ack that came meanwhile wins.

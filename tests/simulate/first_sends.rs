@@ -1,0 +1,84 @@
+//! Many producers send to topics that nobody has made yet, at the same time and through every core: all are answered well.
+//!
+//! A topic that is new reaches the cores one after the other, and a message goes from the core of its connection to that of
+//! its queue. Nobody may be told that the topic is not there by a core that has not heard of it yet.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ringmq::remoting::Encoding;
+use ringmq::remoting::request::send::SendMessage;
+use ringmq_shards::log::SyncMethod;
+use ringmq_shards::runtime::sim::World;
+use ringmq_shards::runtime::{Lane, random, sleep, spawn};
+
+use crate::node::{self, Node, Start};
+use crate::wire::Wire;
+
+const SHARDS: u16 = 4;
+const CONNECTIONS: u64 = 8;
+const TOPICS: usize = 20;
+const QUEUES: i32 = 8;
+/// About as long as a topic takes to become known everywhere.
+const APART: Duration = Duration::from_millis(3);
+
+/// How many were acknowledged, in words; panics when one was not.
+pub fn run(seed: u64) -> String {
+    let world = World::new(seed);
+    world.set_limit(Duration::from_secs(120));
+    let machine = world.machine("broker");
+    let options = node::options(world.address(machine), SHARDS, 16 << 20, 2, SyncMethod::WriteThenSync);
+    let address = SocketAddr::new(world.address(machine), node::PORT);
+    let sent = Rc::new(Cell::new(0));
+    world.run(async {
+        let Start::Serves(node) = Node::start(&world, machine, &options, Duration::from_secs(20)).await else {
+            panic!("the node does not start")
+        };
+        let mut wires = Vec::new();
+        for number in 0..CONNECTIONS {
+            wires.push(Wire::connect(address, Encoding::Binary, number).await.expect("the node listens"));
+        }
+        for topic in 0..TOPICS {
+            let waiting = Rc::new(Cell::new(wires.len()));
+            for wire in &wires {
+                let (wire, waiting, sent) = (wire.clone(), waiting.clone(), sent.clone());
+                let _detached = spawn(Lane::Network, async move {
+                    sleep(APART.mul_f64(random() as f64 / u64::MAX as f64)).await;
+                    let topic = format!("New{topic}");
+                    let request = request(&topic, (random() % QUEUES as u64) as i32);
+                    let send = wire.call(310, Duration::from_secs(30), |writer| request.encode_v2(writer).body(b"first"));
+                    let reply = send.await.expect("an answer");
+                    assert_eq!(reply.code, 0, "{}", reply.remark);
+                    sent.set(sent.get() + 1);
+                    waiting.set(waiting.get() - 1);
+                });
+            }
+            while waiting.get() > 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+        assert!(node.stop(&world, Duration::from_secs(15)).await);
+    });
+    format!("{} messages to {TOPICS} topics that were not there", sent.get())
+}
+
+fn request(topic: &str, queue_id: i32) -> SendMessage<'_> {
+    SendMessage {
+        producer_group: "producers",
+        topic,
+        default_topic: "TBW102",
+        default_topic_queue_nums: QUEUES,
+        queue_id,
+        sys_flag: 0,
+        born_timestamp: 1_767_225_600_000,
+        flag: 0,
+        properties: "",
+        reconsume_times: 0,
+        unit_mode: false,
+        max_reconsume_times: None,
+        batch: false,
+        broker_name: None,
+    }
+}
