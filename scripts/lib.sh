@@ -26,6 +26,10 @@ need_rust() {
   need cc gcc
 }
 
+# build_programs OPTIONS: the node and the load tools in one go. Built one after the other, each would want its own features
+# of the crates that they share, and all of those would be built twice.
+build_programs() { cargo build --workspace --bins "$@"; }
+
 # A TCP port of the loopback interface that nobody listens on, together with the two below it (the VIP port is port - 2).
 free_port() {
   local port

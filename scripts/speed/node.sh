@@ -5,7 +5,7 @@
 cd "$root" || exit 1
 need_rust
 say "building"
-cargo build --release --workspace
+build_programs --release
 bin=${CARGO_TARGET_DIR:-$root/target}/release
 # shellcheck disable=SC2034  # `produced` of lib.sh uses it
 bench=$bin/ringmq-bench
