@@ -372,6 +372,14 @@ impl Shard {
         self.store_time
     }
 
+    /// Not when the log has failed: whatever memory says then may be more than what is, or was to be, in the log.
+    pub fn can_log(&self) -> Result<(), AppendError> {
+        match self.log.poisoned() {
+            Some(reason) => Err(AppendError::Poisoned { reason: reason.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
     fn segment_of(&self, position: LogPosition) -> LogPosition {
         LogPosition(position.0 / self.segment_bytes * self.segment_bytes)
     }
@@ -412,6 +420,7 @@ impl Shard {
             return Ok(slot);
         }
         let Some(topic) = self.topics.get(message.topic) else {
+            self.can_log()?;
             return Err(AppendError::NoTopic { topic: message.topic.to_owned() });
         };
         Ok(self.queues.open(&topic.name, topic.incarnation, message.queue_id))

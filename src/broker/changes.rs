@@ -185,10 +185,17 @@ impl Request<Core> for Wanted {
 
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
         let _turn = core.changes_turn.take().await;
-        let decided = self.decide(&core.live.state.borrow(), runtime::now())?;
+        let decided = {
+            let shard = core.live.state.borrow();
+            // The tables of a log that failed may be ahead of it, and of every other core.
+            shard.can_log()?;
+            self.decide(&shard, runtime::now())?
+        };
         for change in decided {
             let new_topic = begins_to_settle(&core, &change);
-            let made = make_everywhere(&core, &change).await;
+            // Where this fails the topic is in the home's memory only, and stays unsettled there.
+            core.live.change(change.clone()).await?;
+            let told = tell_others(&core, &change).await;
             if new_topic {
                 // Also when a core could not take it: that core answers for itself.
                 for shard in others(&core) {
@@ -196,7 +203,7 @@ impl Request<Core> for Wanted {
                 }
                 core.settling.ends();
             }
-            made?;
+            told?;
             core.settings_changed(&change);
         }
         Ok(())
@@ -218,14 +225,14 @@ fn begins_to_settle(core: &Core, change: &Change) -> bool {
     is_new
 }
 
-async fn make_everywhere(core: &Rc<Core>, change: &Change) -> Result<(), Refusal> {
-    core.live.change(change.clone()).await?;
+/// Tells all of them, whatever one of them says.
+async fn tell_others(core: &Rc<Core>, change: &Change) -> Result<(), Refusal> {
+    let mut all = Ok(());
     for shard in others(core) {
-        if let Some(told) = core.mesh.ask(shard, core, Told(change.clone())).await {
-            told?;
-        }
+        let told = core.mesh.ask(shard, core, Told(change.clone())).await;
+        all = all.and(told.unwrap_or(Ok(())));
     }
-    Ok(())
+    all
 }
 
 /// At every other core: a change that is durable at the home.

@@ -200,9 +200,7 @@ impl LiveShard {
             if state.log.durable() >= end {
                 return Ok(());
             }
-            if let Some(reason) = state.log.poisoned() {
-                return Err(AppendError::Poisoned { reason: reason.to_owned() });
-            }
+            state.can_log()?;
             let (setter, waiter) = slot();
             let mut waiting = self.waiting.borrow_mut();
             let place = waiting.partition_point(|one| one.end <= end);
