@@ -282,7 +282,7 @@ impl From<BadGroupUpdate> for Refusal {
         let code = match &bad {
             BadGroupUpdate::Name(_) => ResponseCode::InvalidParameter,
             BadGroupUpdate::Full { .. } => return Busy::quota().refusal_with(ResponseCode::SystemError, &bad),
-            BadGroupUpdate::Attributes(_) => ResponseCode::SystemError,
+            BadGroupUpdate::Attributes(_) | BadGroupUpdate::PolicyTooLarge { .. } => ResponseCode::SystemError,
         };
         Refusal::new(code, bad.to_string())
     }

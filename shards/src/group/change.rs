@@ -1,17 +1,16 @@
 //! One change of the group table: what the log keeps and what the home tells the other shards.
 //!
-//! | bytes | format 1 |
+//! | bytes | formats 1 and 2, which differ in the group |
 //! |---|---|
 //! | u16 | format |
 //! | u8 | 1 put, 2 deleted, 3 deleted with its consumer offsets |
 //! | 3 × i64 | the table's data version after the change |
 //! | | put: the group (see `config`); deleted: text name |
 
-use super::config::SubscriptionGroupConfig;
+use super::config::{FORMAT, SubscriptionGroupConfig};
 use crate::data_version::DataVersion;
 use crate::wire::{BadBytes, Reader, Writer};
 
-const FORMAT: u16 = 1;
 const PUT: u8 = 1;
 const DELETED: u8 = 2;
 const DELETED_WITH_OFFSETS: u8 = 3;
@@ -59,11 +58,11 @@ impl GroupChange {
 
     pub fn decode(bytes: &[u8]) -> Result<GroupChange, BadBytes> {
         let mut read = Reader::new(bytes);
-        read.version(FORMAT, "a group change")?;
+        let format = read.version(FORMAT, "a group change")?;
         let kind = read.u8("group change")?;
         let version = DataVersion::decode(&mut read)?;
         let change = match kind {
-            PUT => GroupChange::Put { group: SubscriptionGroupConfig::decode(&mut read)?, version },
+            PUT => GroupChange::Put { group: SubscriptionGroupConfig::decode(&mut read, format)?, version },
             DELETED | DELETED_WITH_OFFSETS => {
                 let name = read.text("group name")?.to_owned();
                 GroupChange::Deleted { name, clean_offsets: kind == DELETED_WITH_OFFSETS, version }

@@ -1,6 +1,6 @@
 //! One consumer group's settings, and the bytes they are kept in.
 //!
-//! | bytes | of a group, format 1 |
+//! | bytes | of a group, format 2; format 1 ends before the policy |
 //! |---|---|
 //! | u8 | flags: 1 consume, 2 from min, 4 broadcast, 8 orderly, 16 notify of changed ids |
 //! | i32, i32 | retry queues, retries at most |
@@ -9,9 +9,14 @@
 //! | i32 | minutes after which consuming a message has failed |
 //! | text | name |
 //! | list | attributes: text key, text value |
+//! | | policy: see `policy` |
 
+use super::policy::GroupPolicy;
 use crate::topic::Attributes;
 use crate::wire::{BadBytes, Reader, Writer};
+
+/// Of the group table and its changes, which hold groups.
+pub(super) const FORMAT: u16 = 2;
 
 const CONSUME: u8 = 1;
 const FROM_MIN: u8 = 2;
@@ -35,6 +40,7 @@ pub struct SubscriptionGroupConfig {
     pub group_sys_flag: i32,
     pub consume_timeout_minute: i32,
     pub attributes: Attributes,
+    pub policy: GroupPolicy,
 }
 
 impl SubscriptionGroupConfig {
@@ -54,6 +60,7 @@ impl SubscriptionGroupConfig {
             group_sys_flag: 0,
             consume_timeout_minute: 15,
             attributes: Attributes::new(),
+            policy: GroupPolicy::default(),
         }
     }
 
@@ -72,12 +79,13 @@ impl SubscriptionGroupConfig {
         out.i32(self.consume_timeout_minute);
         out.text(&self.name);
         self.attributes.encode(out);
+        self.policy.encode(out);
     }
 
     /// The bytes of the shortest group: what a list's count is compared with.
     pub(super) const BYTES_MIN: usize = 1 + 4 + 4 + 8 + 8 + 4 + 4 + 2 + 4;
 
-    pub(super) fn decode(read: &mut Reader<'_>) -> Result<SubscriptionGroupConfig, BadBytes> {
+    pub(super) fn decode(read: &mut Reader<'_>, format: u16) -> Result<SubscriptionGroupConfig, BadBytes> {
         let flags = read.u8("group flags")?;
         if flags & !(CONSUME | FROM_MIN | BROADCAST | ORDERLY | NOTIFY) != 0 {
             return Err(BadBytes::Value { what: "set of group flags", found: u64::from(flags) });
@@ -96,6 +104,7 @@ impl SubscriptionGroupConfig {
             consume_timeout_minute: read.i32("consume timeout")?,
             name: read.text("group name")?.to_owned(),
             attributes: Attributes::decode(read)?,
+            policy: if format < 2 { GroupPolicy::default() } else { GroupPolicy::decode(read)? },
         })
     }
 }

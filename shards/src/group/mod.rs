@@ -1,6 +1,7 @@
 //! Consumer groups (and producer groups): their settings, who is in them, who holds which queue.
 //!
 //! - `config`: one group's settings and their bytes;
+//! - `policy`: what of them is kept for others than the broker;
 //! - `table`: all groups' settings, decided about at the home of settings and replicated like topics;
 //! - `change`: one change of that table;
 //! - `member`: a client as a group sees it, and what consumers say about themselves;
@@ -19,6 +20,7 @@ mod consumers;
 mod locks;
 mod member;
 mod members;
+mod policy;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -31,5 +33,8 @@ pub use consumers::{Change, ConsumerGroup};
 pub use locks::{LocksFull, QueueLocks, QueueName};
 pub use member::{Client, ConnectionId, ConsumeFromWhere, ConsumeType, Member, MessageModel};
 pub use members::{ConsumerHeartbeat, Departed, EXPIRY_MS, Limits, Members, RegistryFull};
+pub use policy::{
+    CustomizedRetry, ExponentialRetry, GroupPolicy, GroupRetryPolicy, POLICY_BYTES_MAX, RetryPolicyType, SimpleSubscription,
+};
 pub use table::{BadGroupUpdate, GroupLookup, GroupRules, Groups};
 pub use view::{GroupView, GroupViews, Subscription, ViewChange};

@@ -12,13 +12,12 @@ use std::fmt;
 use hashbrown::HashMap;
 
 use super::change::GroupChange;
-use super::config::SubscriptionGroupConfig;
+use super::config::{FORMAT, SubscriptionGroupConfig};
+use super::policy::POLICY_BYTES_MAX;
 use crate::data_version::DataVersion;
 use crate::topic::{Attribute, BadAttributes, BadName, GroupName, alter};
 use crate::types::Millis;
 use crate::wire::{BadBytes, Reader, Writer};
-
-const FORMAT: u16 = 1;
 
 /// Groups of the broker itself may always come into being.
 const SYSTEM_PREFIX: &str = "CID_RMQ_SYS_";
@@ -131,6 +130,10 @@ impl Groups {
         if let Err(bad) = GroupName::parse(&wanted.name) {
             return Err(BadGroupUpdate::name(bad));
         }
+        let bytes = wanted.policy.stored_bytes();
+        if bytes > POLICY_BYTES_MAX {
+            return Err(BadGroupUpdate::PolicyTooLarge { bytes });
+        }
         let old = self.table.get(&wanted.name);
         if old.is_none() && self.table.len() >= self.rules.groups_max {
             return Err(BadGroupUpdate::Full { max: self.rules.groups_max });
@@ -161,7 +164,7 @@ impl Groups {
 
     /// Appends the whole table.
     ///
-    /// | bytes | format 1 |
+    /// | bytes | formats 1 and 2, which differ in the groups |
     /// |---|---|
     /// | u16 | format |
     /// | 3 × i64 | data version |
@@ -190,11 +193,11 @@ impl Groups {
     /// The table that `encode` wrote.
     pub fn decode(rules: GroupRules, bytes: &[u8]) -> Result<Groups, BadBytes> {
         let mut read = Reader::new(bytes);
-        read.version(FORMAT, "the group table")?;
+        let format = read.version(FORMAT, "the group table")?;
         let mut groups = Groups::new(rules, Millis::default());
         groups.version = DataVersion::decode(&mut read)?;
         for _ in 0..read.count(SubscriptionGroupConfig::BYTES_MIN, "groups")? {
-            let group = SubscriptionGroupConfig::decode(&mut read)?;
+            let group = SubscriptionGroupConfig::decode(&mut read, format)?;
             groups.table.insert(group.name.clone(), group);
         }
         for _ in 0..read.count(2, "deleted groups")? {
@@ -214,6 +217,8 @@ pub enum BadGroupUpdate {
     Attributes(BadAttributes),
     /// Code 1.
     Full { max: usize },
+    /// Code 1.
+    PolicyTooLarge { bytes: usize },
 }
 
 impl BadGroupUpdate {
@@ -228,6 +233,9 @@ impl fmt::Display for BadGroupUpdate {
             BadGroupUpdate::Name(text) => f.write_str(text),
             BadGroupUpdate::Attributes(bad) => bad.fmt(f),
             BadGroupUpdate::Full { max } => write!(f, "the broker holds {max} consumer groups, the most it may"),
+            BadGroupUpdate::PolicyTooLarge { bytes } => {
+                write!(f, "the group's retry policy and subscriptions take {bytes} bytes; send at most {POLICY_BYTES_MAX}")
+            }
         }
     }
 }
@@ -236,6 +244,7 @@ impl std::error::Error for BadGroupUpdate {}
 
 #[cfg(test)]
 mod tests {
+    use super::super::policy::{CustomizedRetry, GroupPolicy, GroupRetryPolicy};
     use super::*;
 
     const NOW: Millis = Millis(1000);
@@ -300,19 +309,54 @@ mod tests {
         assert_eq!(again.version(), groups.version());
     }
 
-    /// Stores of this format exist: these bytes must be readable for ever.
+    const FORMAT_1: &[u8] = b"\x00\x01\x01\
+        \x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x07\xd0\x00\x00\x00\x00\x00\x00\x00\x01\
+        \x17\x00\x00\x00\x01\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\
+        \x00\x00\x00\x00\x00\x00\x00\x0f\x00\x01g\x00\x00\x00\x00";
+    /// The policy of a group that never said otherwise.
+    const FORMAT_2_ADDS: &[u8] = b"\x01\x02\x00\x00\x00";
+
+    /// Stores of both formats exist: these bytes must be readable for ever.
     #[test]
-    fn format_1_is_pinned() {
+    fn formats_are_pinned() {
         let groups = fresh();
         let change = groups.update(SubscriptionGroupConfig::new("g"), &[], Millis(2000)).unwrap().unwrap();
+        assert_eq!(GroupChange::decode(FORMAT_1), Ok(change.clone()));
         let mut bytes = Vec::new();
         change.encode(&mut bytes);
-        let expected: &[u8] = b"\x00\x01\x01\
-            \x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x07\xd0\x00\x00\x00\x00\x00\x00\x00\x01\
-            \x17\x00\x00\x00\x01\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\
-            \x00\x00\x00\x00\x00\x00\x00\x0f\x00\x01g\x00\x00\x00\x00";
+        let expected = [b"\x00\x02", &FORMAT_1[2..], FORMAT_2_ADDS].concat();
         assert_eq!(bytes, expected);
-        assert_eq!(GroupChange::decode(expected), Ok(change));
+        assert_eq!(GroupChange::decode(&expected), Ok(change));
+    }
+
+    #[test]
+    fn a_table_of_format_1_is_read() {
+        // Its data version, one group, and no predefined one deleted.
+        let (version, group) = FORMAT_1[3..].split_at(24);
+        let table = [b"\x00\x01", version, b"\x00\x00\x00\x01", group, b"\x00\x00\x00\x00"].concat();
+        let groups = Groups::decode(GroupRules::default(), &table).unwrap();
+        assert_eq!(groups.get("g"), Some(&SubscriptionGroupConfig::new("g")));
+        assert_eq!(groups.len(), PREDEFINED.len() + 1);
+    }
+
+    #[test]
+    fn a_policy_is_kept_and_has_a_bound() {
+        let mut groups = fresh();
+        let wanted = |times: usize| {
+            let customized = Some(CustomizedRetry { next: Some(vec![1000; times]) });
+            let retries = Some(GroupRetryPolicy { customized, ..GroupRetryPolicy::default() });
+            let policy = GroupPolicy { retries, subscriptions: None };
+            SubscriptionGroupConfig { policy, ..SubscriptionGroupConfig::new("g") }
+        };
+        let change = groups.update(wanted(3), &[], NOW).unwrap().unwrap();
+        groups.apply(change);
+        let mut bytes = Vec::new();
+        groups.encode(&mut bytes);
+        let again = Groups::decode(GroupRules::default(), &bytes).unwrap();
+        assert_eq!(again.get("g"), Some(&wanted(3)));
+        let bad = groups.update(wanted(POLICY_BYTES_MAX / 8), &[], NOW).unwrap_err();
+        let text = "the group's retry policy and subscriptions take 32805 bytes; send at most 32768";
+        assert_eq!(bad.to_string(), text);
     }
 
     #[test]

@@ -15,6 +15,11 @@ impl<'v> Object<'v> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
+    /// It was said to be nothing, which is more than not being said.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(Value::is_null)
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
@@ -112,6 +117,7 @@ mod tests {
         assert_eq!(object.texts("list").collect::<Vec<_>>(), ["a", "1"]);
         assert_eq!(object.text_members("map"), [("k".to_owned(), "v".to_owned()), ("n".to_owned(), "1".to_owned())]);
         assert!(!object.has("null"));
+        assert!(object.is_null("null") && !object.is_null("missing") && !object.is_null("number"));
         assert!(Object::of(&json!([])).is_none());
     }
 }

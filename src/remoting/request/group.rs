@@ -5,10 +5,10 @@ use ringmq_shards::data_version::DataVersion;
 use ringmq_shards::group::SubscriptionGroupConfig;
 
 use super::topic_config::{read_version, write_version};
-use super::{BadRequest, queue};
+use super::{BadRequest, group_policy, queue};
 use crate::remoting::json::{Dialect, Object, Writer};
 
-const WHAT: &str = "a group's settings";
+pub(super) const WHAT: &str = "a group's settings";
 
 fields! {
     /// 207
@@ -54,7 +54,7 @@ pub struct GroupSettings {
 impl GroupSettings {
     /// What is missing is as in a fresh Java `SubscriptionGroupConfig`. The name may be missing too: that is an illegal
     /// name, which is for the broker to say.
-    pub fn read(object: &Object<'_>) -> GroupSettings {
+    pub fn read(object: &Object<'_>) -> Result<GroupSettings, BadRequest> {
         let default = SubscriptionGroupConfig::new(&object.text("groupName").unwrap_or_default());
         let flag = |name, default| object.flag(name).unwrap_or(default);
         let int = |name, default| object.int(name).unwrap_or(default);
@@ -74,16 +74,17 @@ impl GroupSettings {
             ),
             group_sys_flag: int("groupSysFlag", default.group_sys_flag),
             consume_timeout_minute: int("consumeTimeoutMinute", default.consume_timeout_minute),
+            policy: group_policy::read(object)?,
             ..default
         };
-        GroupSettings { config, attributes: object.text_members("attributes") }
+        Ok(GroupSettings { config, attributes: object.text_members("attributes") })
     }
 
     /// The body of 200, and the answer to 352.
     pub fn decode(body: &[u8]) -> Result<GroupSettings, BadRequest> {
         let value = queue::parse(body, WHAT)?;
         let object = Object::of(&value).ok_or(BadRequest::Body { what: WHAT, why: "it is not an object" })?;
-        Ok(GroupSettings::read(&object))
+        GroupSettings::read(&object)
     }
 }
 
@@ -91,7 +92,7 @@ impl GroupSettings {
 pub fn group_list(body: &[u8]) -> Result<Vec<GroupSettings>, BadRequest> {
     let value = queue::parse(body, "a list of groups")?;
     let list = Object::of(&value).into_iter().flat_map(|body| body.objects("groupConfigList"));
-    Ok(list.map(|object| GroupSettings::read(&object)).collect())
+    list.map(|object| GroupSettings::read(&object)).collect()
 }
 
 pub fn write(group: &SubscriptionGroupConfig, json: &mut Writer<'_>) {
@@ -104,12 +105,12 @@ pub fn write(group: &SubscriptionGroupConfig, json: &mut Writer<'_>) {
         json.key("consumeMessageOrderly").bool(group.consume_message_orderly);
         json.key("consumeTimeoutMinute").number(group.consume_timeout_minute);
         json.key("groupName").string(&group.name);
-        // Retries by POP consumers take another path; this is the policy of every group that never said otherwise.
-        json.key("groupRetryPolicy").object(|json| json.key("type").string("CUSTOMIZED"));
+        group_policy::write_retries(&group.policy, json);
         json.key("groupSysFlag").number(group.group_sys_flag);
         json.key("notifyConsumerIdsChangedEnable").bool(group.notify_consumer_ids_changed_enable);
         json.key("retryMaxTimes").number(group.retry_max_times);
         json.key("retryQueueNums").number(group.retry_queue_nums);
+        group_policy::write_subscriptions(&group.policy, json);
         json.key("whichBrokerWhenConsumeSlowly").number(group.which_broker_when_consume_slowly);
     });
 }
@@ -141,5 +142,6 @@ pub fn table(body: &[u8]) -> Result<(DataVersion, Vec<GroupSettings>), BadReques
     let Some(object) = Object::of(&value) else { return Ok(Default::default()) };
     let groups = object.object("subscriptionGroupTable").into_iter().flat_map(|table| table.members());
     let version = object.object("dataVersion").map(|version| read_version(&version)).unwrap_or_default();
-    Ok((version, groups.filter_map(|(_, group)| Some(GroupSettings::read(&Object::of(group)?))).collect()))
+    let groups = groups.filter_map(|(_, group)| Object::of(group)).map(|group| GroupSettings::read(&group));
+    Ok((version, groups.collect::<Result<_, _>>()?))
 }

@@ -19,6 +19,7 @@ pub mod client;
 pub mod delay;
 pub mod group;
 pub mod group_offsets;
+mod group_policy;
 pub mod heartbeat;
 pub mod kv;
 pub mod lock;

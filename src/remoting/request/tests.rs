@@ -364,8 +364,13 @@ fn groups_are_javas() {
     let read = group::GroupSettings::decode(body("group")).unwrap();
     assert_eq!((&read.config, read.attributes.len()), (&group, 0));
     let read = group::GroupSettings::decode(body("group2")).unwrap();
-    assert_eq!((&read.config, read.attributes.as_slice()), (&group, &[("a".to_owned(), "b".to_owned())][..]));
-    assert_eq!(group::group_list(body("grouplist")).unwrap(), [read]);
+    let subscriptions = read.config.policy.subscriptions.as_deref().expect("said");
+    assert_eq!(subscriptions.iter().map(|one| one.topic.as_deref()).collect::<Vec<_>>(), [Some("T")]);
+    let subscribing = SubscriptionGroupConfig { policy: read.config.policy.clone(), ..group.clone() };
+    assert_eq!((&read.config, read.attributes.as_slice()), (&subscribing, &[("a".to_owned(), "b".to_owned())][..]));
+    assert_eq!(written(|out| group::write_one(&subscribing, out)), recorded(BODIES, "group2").replace(r#"{"a":"b"}"#, "{}"));
+    let plain = group::GroupSettings { config: group.clone(), ..read };
+    assert_eq!(group::group_list(body("grouplist")).unwrap(), [plain]);
     let version = DataVersion { state_version: 0, timestamp: Millis(5), counter: 0 };
     let table = written(|out| group::write_table([&group], version, out));
     let theirs = recorded(BODIES, "groups").replace(r#"{"a":"b"}"#, "{}");
