@@ -13,9 +13,11 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use ringmq_shards::log::Flush;
+use ringmq_shards::runtime;
 use ringmq_shards::runtime::mesh::Crossed;
 use ringmq_shards::shard::{AppendError, Appended};
-use ringmq_shards::types::{LogPosition, ShardId};
+use ringmq_shards::types::{LogPosition, Millis, ShardId};
 
 use super::core::Core;
 use super::response::{Refusal, write_refusal};
@@ -93,6 +95,8 @@ pub struct Stored {
 
 struct Pending {
     end: LogPosition,
+    /// When it got its place in the log.
+    appended_at: Millis,
     waiter: Waiter,
     stored: Stored,
 }
@@ -104,11 +108,11 @@ pub struct Acks {
 
 impl Acks {
     /// Keeps the reply to a message that has its place in the log until that place is durable.
-    pub fn wait(&self, waiter: Waiter, appended: Appended, batch: Option<Box<[i64]>>) {
+    pub fn wait(&self, waiter: Waiter, appended_at: Millis, appended: Appended, batch: Option<Box<[i64]>>) {
         let stored = Stored { physical_offset: appended.physical_offset, queue_offset: appended.queue_offset.0, batch };
         let mut pending = self.pending.borrow_mut();
         assert!(pending.back().is_none_or(|last| last.end <= appended.end), "appends come in log order");
-        pending.push_back(Pending { end: appended.end, waiter, stored });
+        pending.push_back(Pending { end: appended.end, appended_at, waiter, stored });
     }
 
     pub fn waiting(&self) -> usize {
@@ -117,8 +121,16 @@ impl Acks {
 
     /// Answers all whose records end at or before `durable`.
     pub fn durable(&self, core: &Rc<Core>, durable: LogPosition) {
-        while let Some(pending) = self.take_until(durable) {
+        let Some(mut pending) = self.take_until(durable) else { return };
+        // Where nobody waits for the disk there is nothing to be measured: the clock is read for those who wait together.
+        let now = (core.live.log.options.flush == Flush::Sync).then(runtime::now);
+        loop {
+            core.put_times.count(now.map_or(0, |now| now.since(pending.appended_at)));
             deliver(core, pending.waiter, Ok(pending.stored));
+            match self.take_until(durable) {
+                Some(next) => pending = next,
+                None => return,
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use ringmq_shards::runtime::live::LiveShard;
 use ringmq_shards::runtime::mesh::Mesh;
 use ringmq_shards::shard::{AppendError, Appended, Change};
 use ringmq_shards::topic::Perm;
-use ringmq_shards::types::ShardId;
+use ringmq_shards::types::{Millis, ShardId};
 
 use super::ack::{self, Acks, Ticket, Waiter};
 use super::busy::Stalls;
@@ -26,6 +26,7 @@ use super::crossing::Arrivals;
 use super::dispatch;
 use super::pop::{Polls, Routes};
 use super::producers::Producers;
+use super::put_times::PutTimes;
 use super::rates::Rates;
 use super::registrar::Registrar;
 use super::response::Refusal;
@@ -65,6 +66,9 @@ pub struct Core {
     pub rates: RefCell<Rates>,
     pub traffic: Traffic,
     pub acks: Acks,
+    pub put_times: PutTimes,
+    /// The longest that a pull took that found something, in milliseconds.
+    pub pull_longest: Cell<i64>,
     pub arrivals: Arrivals,
     pub stalls: Stalls,
     /// Where a message's properties are put together; one message at a time.
@@ -156,20 +160,26 @@ impl Core {
     /// is none.
     pub fn append(self: &Rc<Self>, message: &NewMessage<'_>, batch: bool, waiter: Waiter) -> Offered {
         let mut offsets = Vec::new();
-        match self.append_bytes(message, batch, &mut offsets) {
+        let now = runtime::now();
+        match self.append_bytes(now, message, batch, &mut offsets) {
             Err(AppendError::NoRoom) => return Offered::NoRoom,
             Ok(appended) => {
                 self.stalls.taken(self.id);
                 let batch = (!offsets.is_empty()).then(|| offsets.into_boxed_slice());
-                self.acks.wait(waiter, appended, batch);
+                self.acks.wait(waiter, now, appended, batch);
             }
             Err(error) => ack::deliver(self, waiter, Err(error)),
         }
         Offered::Taken
     }
 
-    fn append_bytes(&self, message: &NewMessage<'_>, batch: bool, offsets: &mut Vec<i64>) -> Result<Appended, AppendError> {
-        let now = runtime::now();
+    fn append_bytes(
+        &self,
+        now: Millis,
+        message: &NewMessage<'_>,
+        batch: bool,
+        offsets: &mut Vec<i64>,
+    ) -> Result<Appended, AppendError> {
         if batch { self.live.append_batch(now, message, offsets) } else { self.live.append(now, message) }
     }
 

@@ -30,6 +30,7 @@ pub mod progress;
 pub mod properties;
 pub mod pull;
 pub mod put;
+pub mod put_times;
 pub mod query;
 pub mod rates;
 pub mod readers;

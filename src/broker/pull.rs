@@ -21,6 +21,7 @@ use super::client::id_of;
 use super::core::Core;
 use super::response::{Refusal, write_refusal};
 use super::subscription::{self, Selector};
+use super::traffic;
 use crate::net::connection::{AnswerRoom, InFlight};
 use crate::net::{Connection, Flow};
 use crate::remoting::code::{RequestCode, ResponseCode};
@@ -165,10 +166,19 @@ impl Request<Core> for PullFrom {
             core.traffic.sent_elsewhere(topic, group, self.request.queue_id, offset.0);
             return Ok(reset_to(&core, &self.request, offset));
         }
+        let begun = steady();
         let pulled = core.live.pull(&self.request).await?;
         if pulled.messages > 0 {
-            let (request, bytes) = (&self.request, pulled.body.len());
-            core.traffic.pulled(&request.topic, &self.group, request.queue_id, pulled.messages, bytes, pulled.next_offset);
+            let millis = steady().since(begun);
+            core.pull_longest.set(core.pull_longest.get().max(millis));
+            let found = traffic::Pulled {
+                queue_id: self.request.queue_id,
+                messages: pulled.messages,
+                bytes: pulled.body.len(),
+                next_offset: pulled.next_offset,
+                millis,
+            };
+            core.traffic.pulled(topic, group, found);
         } else if pulled.next_offset != self.request.offset {
             core.traffic.sent_elsewhere(topic, group, self.request.queue_id, pulled.next_offset);
         }

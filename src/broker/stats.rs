@@ -15,6 +15,7 @@ use ringmq_shards::types::{LogPosition, ShardId};
 use super::core::Core;
 use super::dispatch::Call;
 use super::everywhere::{ask_all, ask_each};
+use super::put_times::Times;
 use super::rates::{SAMPLE_INTERVAL, Totals, WINDOWS};
 use super::response::{Refusal, Response};
 use super::view_stats;
@@ -27,33 +28,25 @@ use crate::remoting::version;
 /// Queues of a core whose first message is looked at for the broker's earliest one.
 const EARLIEST_QUEUES_MAX: usize = 256;
 
+/// As often as the original begins its put times anew.
+const PUT_TIMES_SECONDS: u64 = 60;
+
 /// Java's value for what has no bound, or no pool.
 const UNBOUNDED: &str = "2147483647";
-
-/// Spans of time that a message may have taken, as the original prints them.
-const PUT_TIMES: [&str; 13] = [
-    "<=0ms",
-    "0~10ms",
-    "10~50ms",
-    "50~100ms",
-    "100~200ms",
-    "200~500ms",
-    "500ms~1s",
-    "1~2s",
-    "2~3s",
-    "3~4s",
-    "4~5s",
-    "5~10s",
-    "10s~",
-];
 
 /// Samples the counters for as long as the core runs.
 pub fn start(core: &Rc<Core>) {
     let core = core.clone();
     let _detached = runtime::spawn(Lane::Background, async move {
-        while !core.stopping.get() {
+        for seconds in 1u64.. {
+            if core.stopping.get() {
+                return;
+            }
             core.rates.borrow_mut().sample(runtime::uptime(), runtime::now(), core.counters.totals());
             runtime::sleep(SAMPLE_INTERVAL).await;
+            if seconds.is_multiple_of(PUT_TIMES_SECONDS) {
+                core.put_times.turn();
+            }
         }
     });
 }
@@ -133,6 +126,8 @@ struct Part {
     max_offset: i64,
     earliest: Option<i64>,
     waiting: Waiting,
+    put_times: Times,
+    pull_longest: i64,
 }
 
 impl Part {
@@ -150,6 +145,8 @@ impl Part {
             max_offset: self.max_offset.max(other.max_offset),
             earliest: [self.earliest, other.earliest].into_iter().flatten().min(),
             waiting: self.waiting.plus(other.waiting),
+            put_times: self.put_times.plus(&other.put_times),
+            pull_longest: self.pull_longest.max(other.pull_longest),
         }
     }
 }
@@ -179,6 +176,8 @@ impl Request<Core> for AskPart {
             max_offset: offset(shard.log.durable()),
             earliest,
             waiting,
+            put_times: core.put_times.figures(),
+            pull_longest: core.pull_longest.get(),
         }
     }
 }
@@ -261,14 +260,12 @@ fn table(core: &Core, part: &Part) -> Vec<(String, String)> {
     }
     part.waiting.write(&mut put);
     put("remainTransientStoreBufferNumbs", UNBOUNDED.to_owned());
+    put("putMessageEntireTimeMax", part.put_times.longest.to_string());
+    put("getMessageEntireTimeMax", part.pull_longest.to_string());
+    put("putLatency99", format!("{:.2}", part.put_times.percentile(0.99)));
+    put("putLatency999", format!("{:.2}", part.put_times.percentile(0.999)));
+    put("putMessageDistributeTime", part.put_times.spans_text());
     // Not measured: exporters fail without them.
-    for time in ["putMessageEntireTimeMax", "getMessageEntireTimeMax"] {
-        put(time, "0".to_owned());
-    }
-    for latency in ["putLatency99", "putLatency999"] {
-        put(latency, "0.00".to_owned());
-    }
-    put("putMessageDistributeTime", PUT_TIMES.map(|span| format!("[{span}]:0 ")).concat());
     for timer in ["timerEnqueueTps", "timerDequeueTps"] {
         put(timer, "0.0".to_owned());
     }

@@ -1,7 +1,7 @@
 //! VIEW_BROKER_STATS_DATA (315): how much a topic takes, a group reads or the broker does, over a minute, an hour and a day.
 //!
-//! Statistics by name, as the original has them; those that it keeps beside these (fall-behind sizes and times, latencies by
-//! queue, what is counted for billing) are answered as unknown.
+//! Statistics by name, as the original has them; those that it keeps beside these (fall-behind sizes and times, how long sends
+//! to one queue took, what is counted for billing) are answered as unknown: see docs/protocol.md.
 //!
 //! Before: `broker::dispatch`; after: `broker::traffic` on every core.
 
@@ -53,6 +53,7 @@ enum Asked {
     Pulls,
     Topic(String),
     Pulled { topic: String, group: String },
+    PulledFrom { topic: String, group: String, queue_id: u32 },
     SentBack { topic: String, group: String },
 }
 
@@ -67,6 +68,12 @@ impl Asked {
             "GROUP_GET_NUMS" | "GROUP_GET_SIZE" => {
                 let (topic, group) = pair()?;
                 (Asked::Pulled { topic, group }, if name == "GROUP_GET_NUMS" { messages } else { bytes })
+            }
+            "GROUP_GET_LATENCY" => {
+                let (queue_id, rest) = key.split_once('@')?;
+                let (topic, group) = rest.split_once('@')?;
+                let queue_id = queue_id.parse().ok()?;
+                (Asked::PulledFrom { topic: topic.to_owned(), group: group.to_owned(), queue_id }, |count| count.millis)
             }
             "SNDBCK_PUT_NUMS" => {
                 let (topic, group) = pair()?;
@@ -84,6 +91,7 @@ impl Asked {
             Asked::Pulls => Subject::Pulls,
             Asked::Topic(topic) => Subject::Topic(topic),
             Asked::Pulled { topic, group } => Subject::Pulled { topic, group },
+            Asked::PulledFrom { topic, group, queue_id } => Subject::PulledFrom { topic, group, queue_id: *queue_id },
             Asked::SentBack { topic, group } => Subject::SentBack { topic, group },
         }
     }
@@ -134,6 +142,9 @@ mod tests {
         let parse = |name, key| Asked::parse(name, key, "C").map(|(asked, _)| asked);
         assert_eq!(parse("TOPIC_PUT_SIZE", "T"), Some(Asked::Topic("T".into())));
         assert_eq!(parse("GROUP_GET_NUMS", "T@g"), Some(Asked::Pulled { topic: "T".into(), group: "g".into() }));
+        let from = Asked::PulledFrom { topic: "T".into(), group: "g".into(), queue_id: 3 };
+        assert_eq!(parse("GROUP_GET_LATENCY", "3@T@g"), Some(from));
+        assert_eq!(parse("GROUP_GET_LATENCY", "T@g"), None);
         assert_eq!(parse("SNDBCK_PUT_NUMS", "T@g"), Some(Asked::SentBack { topic: "T".into(), group: "g".into() }));
         assert_eq!(parse("BROKER_GET_NUMS", "C"), Some(Asked::Pulls));
         for (name, key) in [("GROUP_GET_NUMS", "T"), ("BROKER_PUT_NUMS", "other"), ("GROUP_GET_FALL_SIZE", "0@T@g"), ("", "")] {
@@ -143,10 +154,10 @@ mod tests {
 
     #[test]
     fn items_have_sum_rate_and_average() {
-        let figure = Figure { count: Count { times: 20, messages: 20, bytes: 5930 }, millis: 10_000 };
+        let figure = Figure { count: Count { times: 20, messages: 20, bytes: 5930, millis: 0 }, millis: 10_000 };
         let expected = StatsItem { sum: 5930, per_second: 593.0, average: 296.5 };
         assert_eq!(item(figure, |count| count.bytes), expected);
-        let broker = Figure { count: Count { times: 0, messages: 20, bytes: 0 }, millis: 10_000 };
+        let broker = Figure { count: Count { times: 0, messages: 20, bytes: 0, millis: 0 }, millis: 10_000 };
         assert_eq!(item(broker, |count| count.messages), StatsItem { sum: 20, per_second: 2.0, average: 0.0 });
     }
 }

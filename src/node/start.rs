@@ -194,6 +194,8 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
         settings: RefCell::new(Rc::new(options.settings.clone())),
         counters: Default::default(),
         acks: Default::default(),
+        put_times: Default::default(),
+        pull_longest: Cell::new(0),
         arrivals: Default::default(),
         stalls: Stalls::new(store.shards),
         scratch: RefCell::default(),

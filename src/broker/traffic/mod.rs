@@ -1,4 +1,5 @@
-//! How much each topic takes and each group reads, lately: `window` for the spans, this file for who is counted.
+//! How much each topic takes and each group reads, lately: `window` for the spans, `reads` for queues, this file for who is
+//! counted.
 //!
 //! Sends cost nothing here: queues count what they take (`shards::queue::Puts`), and a task sums that up by topic every ten
 //! seconds. A pull that found something is counted under its group and topic, on the core of its queue; that is one look into
@@ -9,6 +10,7 @@
 //!
 //! Before: `broker::pull` (counts), `broker::view_stats` and `broker::progress` (ask); after: `shards::queue`.
 
+mod reads;
 pub mod window;
 
 use std::cell::{Cell, RefCell};
@@ -21,10 +23,11 @@ use ringmq_shards::runtime::{self, Lane};
 use ringmq_shards::topic::Incarnation;
 use ringmq_shards::types::Millis;
 
+use self::reads::{QueuesLeft, Reads};
 use self::window::{Count, Figure, Span, Windows};
 use super::core::Core;
 
-/// 0.8 KiB each once they are a day old.
+/// 1.2 KiB each once they are a day old.
 const TOPICS_MAX: usize = 16_384;
 const PAIRS_MAX: usize = 16_384;
 /// Queues that are looked at before others get their turn.
@@ -40,6 +43,7 @@ pub struct Traffic {
     sends: RefCell<Windows>,
     pulls: RefCell<Windows>,
     pairs: Cell<usize>,
+    queues_left: QueuesLeft,
 }
 
 struct Topic {
@@ -54,17 +58,7 @@ struct Pair {
     pulled_windows: Windows,
     sent_back: Count,
     sent_back_windows: Windows,
-    /// Of each queue of this core, in their order: how far it was pulled, which may be further than was consumed.
-    next: Vec<(u32, i64)>,
-}
-
-impl Pair {
-    fn reads_on(&mut self, queue_id: u32, next_offset: i64) {
-        match self.next.binary_search_by_key(&queue_id, |(found, _)| *found) {
-            Ok(place) => self.next[place].1 = next_offset,
-            Err(place) => self.next.insert(place, (queue_id, next_offset)),
-        }
-    }
+    reads: Reads,
 }
 
 /// What a question of 315 is about.
@@ -73,8 +67,31 @@ pub enum Subject<'a> {
     Sends,
     Pulls,
     Topic(&'a str),
-    Pulled { topic: &'a str, group: &'a str },
-    SentBack { topic: &'a str, group: &'a str },
+    Pulled {
+        topic: &'a str,
+        group: &'a str,
+    },
+    /// How long pulls of one queue took that found something.
+    PulledFrom {
+        topic: &'a str,
+        group: &'a str,
+        queue_id: u32,
+    },
+    SentBack {
+        topic: &'a str,
+        group: &'a str,
+    },
+}
+
+/// What a pull has found.
+#[derive(Clone, Copy, Debug)]
+pub struct Pulled {
+    pub queue_id: u32,
+    pub messages: u32,
+    pub bytes: usize,
+    pub next_offset: i64,
+    /// How long that took.
+    pub millis: i64,
 }
 
 /// The three spans' figures, in the order of `Span::ALL`.
@@ -82,18 +99,18 @@ pub type Figures = [Figure; 3];
 
 impl Traffic {
     /// A pull has found messages.
-    pub fn pulled(&self, topic: &str, group: &str, queue_id: u32, messages: u32, bytes: usize, next_offset: i64) {
+    pub fn pulled(&self, topic: &str, group: &str, pulled: Pulled) {
         self.pair(topic, group, |pair| {
             pair.pulled.times += 1;
-            pair.pulled.messages += u64::from(messages);
-            pair.pulled.bytes += bytes as u64;
-            pair.reads_on(queue_id, next_offset);
+            pair.pulled.messages += u64::from(pulled.messages);
+            pair.pulled.bytes += pulled.bytes as u64;
+            pair.reads.pulled(pulled.queue_id, pulled.next_offset, pulled.messages, pulled.millis);
         });
     }
 
     /// A group was told to read on from elsewhere.
     pub fn sent_elsewhere(&self, topic: &str, group: &str, queue_id: u32, next_offset: i64) {
-        self.pair(topic, group, |pair| pair.reads_on(queue_id, next_offset));
+        self.pair(topic, group, |pair| pair.reads.reads_on(queue_id, next_offset));
     }
 
     /// A consumer has sent a message back.
@@ -118,9 +135,7 @@ impl Traffic {
     /// How far a group has pulled a queue of this core since the start.
     pub fn pulled_to(&self, topic: &str, group: &str, queue_id: u32) -> Option<i64> {
         let groups = self.groups.borrow();
-        let pair = groups.get(group)?.get(topic)?;
-        let place = pair.next.binary_search_by_key(&queue_id, |(found, _)| *found).ok()?;
-        Some(pair.next[place].1)
+        groups.get(group)?.get(topic)?.reads.next(queue_id)
     }
 
     /// `None`: never seen.
@@ -135,6 +150,7 @@ impl Traffic {
             Subject::Pulled { topic, group } => {
                 pair(topic, group).filter(|pair| pair.pulled.times > 0).map(|pair| of(&pair.pulled_windows))
             }
+            Subject::PulledFrom { topic, group, queue_id } => pair(topic, group)?.reads.figures(queue_id),
             Subject::SentBack { topic, group } => {
                 pair(topic, group).filter(|pair| pair.sent_back.times > 0).map(|pair| of(&pair.sent_back_windows))
             }
@@ -143,7 +159,7 @@ impl Traffic {
 
     fn sample_topic(&self, span: Span, now: Millis, topic: &str, incarnation: Incarnation, puts: Puts) {
         let mut topics = self.topics.borrow_mut();
-        let count = Count { times: puts.messages, messages: puts.messages, bytes: puts.bytes };
+        let count = Count { times: puts.messages, messages: puts.messages, bytes: puts.bytes, millis: 0 };
         if let Some(found) = topics.get_mut(topic) {
             if found.incarnation != incarnation {
                 *found = Topic { incarnation, windows: Windows::default() };
@@ -160,6 +176,7 @@ impl Traffic {
         for pair in self.groups.borrow_mut().values_mut().flat_map(HashMap::values_mut) {
             pair.pulled_windows.sample(span, now, pair.pulled);
             pair.sent_back_windows.sample(span, now, pair.sent_back);
+            pair.reads.sample(span, now, &self.queues_left);
         }
     }
 
@@ -180,6 +197,7 @@ impl Traffic {
             !topics.is_empty()
         });
         self.pairs.set(groups.values().map(HashMap::len).sum());
+        self.queues_left.count_again(groups.values_mut().flat_map(HashMap::values_mut).map(|pair| pair.reads.tidy()).sum());
     }
 }
 
@@ -206,8 +224,8 @@ pub fn start(core: &Rc<Core>) {
 async fn sample(core: &Core, span: Span) {
     let now = runtime::now();
     let counters = &core.counters;
-    let sends = Count { times: 0, messages: counters.messages_in.get(), bytes: counters.bytes_in.get() };
-    let pulls = Count { times: 0, messages: counters.messages_out.get(), bytes: counters.bytes_out.get() };
+    let sends = Count { times: 0, messages: counters.messages_in.get(), bytes: counters.bytes_in.get(), millis: 0 };
+    let pulls = Count { times: 0, messages: counters.messages_out.get(), bytes: counters.bytes_out.get(), millis: 0 };
     core.traffic.sample_totals(span, now, sends, pulls);
     core.traffic.sample_pairs(span, now);
     let mut topics: HashMap<String, (Incarnation, Puts)> = HashMap::new();
@@ -239,18 +257,26 @@ mod tests {
 
     const MINUTE: usize = Span::Minute as usize;
 
+    /// Of messages of 100 bytes, within 4 ms.
+    fn found(queue_id: u32, messages: u32, next_offset: i64) -> Pulled {
+        Pulled { queue_id, messages, bytes: 100 * messages as usize, next_offset, millis: 4 }
+    }
+
     #[test]
     fn pulls_are_counted_by_group_and_topic() {
         let traffic = Traffic::default();
         let pair = Subject::Pulled { topic: "T", group: "g" };
         assert_eq!(traffic.figures(pair), None);
-        traffic.pulled("T", "g", 3, 5, 500, 5);
-        traffic.pulled("T", "g", 3, 2, 200, 7);
-        traffic.pulled("T", "other", 3, 1, 1, 1);
+        traffic.pulled("T", "g", found(3, 5, 5));
+        traffic.pulled("T", "g", found(3, 2, 7));
+        traffic.pulled("T", "other", found(3, 1, 1));
         assert_eq!(traffic.figures(pair), Some(Figures::default()), "seen, and not sampled yet");
         traffic.sample_pairs(Span::Minute, Millis(100_000));
         let figure = traffic.figures(pair).expect("seen")[MINUTE];
-        assert_eq!(figure.count, Count { times: 2, messages: 7, bytes: 700 });
+        assert_eq!(figure.count, Count { times: 2, messages: 7, bytes: 700, millis: 0 });
+        let queue = |queue_id| traffic.figures(Subject::PulledFrom { topic: "T", group: "g", queue_id });
+        assert_eq!(queue(3).expect("sampled")[MINUTE].count.millis, 2 * 4);
+        assert_eq!(queue(2), None);
         assert_eq!((traffic.pulled_to("T", "g", 3), traffic.pulled_to("T", "g", 4)), (Some(7), None));
         assert_eq!(traffic.figures(Subject::SentBack { topic: "T", group: "g" }), None, "a pull is nothing sent back");
         traffic.sent_back("T", "g");
@@ -273,13 +299,13 @@ mod tests {
     fn there_is_a_bound_and_what_is_gone_makes_room() {
         let traffic = Traffic::default();
         for number in 0..PAIRS_MAX + 10 {
-            traffic.pulled("T", &format!("g{number}"), 0, 1, 1, 1);
+            traffic.pulled("T", &format!("g{number}"), found(0, 1, 1));
             traffic.sample_topic(Span::Minute, Millis(1), &format!("t{number}"), Incarnation(1), Puts::default());
         }
         assert_eq!((traffic.pairs.get(), traffic.topics.borrow().len()), (PAIRS_MAX, TOPICS_MAX));
         traffic.tidy(|topic| topic == "T", |group| group != "g7");
         assert_eq!((traffic.pairs.get(), traffic.topics.borrow().len()), (PAIRS_MAX - 1, 0));
-        traffic.pulled("T", "new", 0, 1, 1, 1);
+        traffic.pulled("T", "new", found(0, 1, 1));
         assert_eq!(traffic.pulled_to("T", "new", 0), Some(1));
     }
 }

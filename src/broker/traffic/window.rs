@@ -45,6 +45,8 @@ pub struct Count {
     pub times: u64,
     pub messages: u64,
     pub bytes: u64,
+    /// How long they took together.
+    pub millis: u64,
 }
 
 impl Count {
@@ -53,11 +55,17 @@ impl Count {
             times: self.times.saturating_sub(earlier.times),
             messages: self.messages.saturating_sub(earlier.messages),
             bytes: self.bytes.saturating_sub(earlier.bytes),
+            millis: self.millis.saturating_sub(earlier.millis),
         }
     }
 
     fn plus(self, other: Count) -> Count {
-        Count { times: self.times + other.times, messages: self.messages + other.messages, bytes: self.bytes + other.bytes }
+        Count {
+            times: self.times + other.times,
+            messages: self.messages + other.messages,
+            bytes: self.bytes + other.bytes,
+            millis: self.millis + other.millis,
+        }
     }
 }
 
@@ -115,7 +123,7 @@ mod tests {
     use super::*;
 
     fn count(messages: u64) -> Count {
-        Count { times: messages, messages, bytes: 100 * messages }
+        Count { times: messages, messages, bytes: 100 * messages, millis: 2 * messages }
     }
 
     #[test]
@@ -150,7 +158,7 @@ mod tests {
     fn cores_are_summed() {
         let one = Figure { count: count(3), millis: 10_000 };
         let sum = one.plus(Figure { count: count(5), millis: 60_000 });
-        assert_eq!((sum.count.messages, sum.millis), (8, 60_000));
+        assert_eq!((sum.count.messages, sum.count.millis, sum.millis), (8, 16, 60_000));
         assert_eq!(Figure::default().per_second(|count| count.messages), 0.0);
     }
 }
