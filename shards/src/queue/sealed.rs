@@ -223,6 +223,11 @@ impl Queues {
         self.sealed.loaded(read, bytes)
     }
 
+    /// Whether the segment is in the list of those with an index file; one that has been retired is not.
+    pub fn is_sealed(&self, segment: LogPosition) -> bool {
+        self.sealed.place(segment).is_ok()
+    }
+
     /// A rebuilt file has taken the place of the one that was there.
     pub fn index_replaced(&mut self, segment: LogPosition) {
         self.sealed.replaced(segment);

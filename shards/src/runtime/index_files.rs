@@ -34,8 +34,14 @@ pub fn path(options: &LogOptions, segment: LogPosition) -> PathBuf {
 }
 
 impl IndexFiles {
-    /// Loads a part of an index file. One that is lost or damaged is made again first.
+    /// Loads a part of an index file. One that is lost or damaged is made again first. A segment that is deleted meanwhile has
+    /// no file any more, and nothing is wrong: whoever asks again leaves it out.
     pub async fn load(&self, live: &LiveShard, read: IndexRead) -> Result<(), ReadError> {
+        let loaded = self.load_or_rebuild(live, read).await;
+        if loaded.is_err() && !live.state.borrow().queues.is_sealed(read.segment) { Ok(()) } else { loaded }
+    }
+
+    async fn load_or_rebuild(&self, live: &LiveShard, read: IndexRead) -> Result<(), ReadError> {
         for again in [false, true] {
             if again {
                 self.rebuild(live, read.segment).await?;
@@ -138,6 +144,10 @@ impl IndexFiles {
         live.durable_so_far().await.map_err(|error| disk(&error))?;
         self.publish(making, segment).await.map_err(|error| disk(&error))?;
         live.state.borrow_mut().queues.index_replaced(segment);
+        if !live.state.borrow().queues.is_sealed(segment) {
+            // It was deleted while its index was made, and nobody else would remove this file.
+            self.remove(options, segment).await.map_err(|error| disk(&error))?;
+        }
         Ok(())
     }
 

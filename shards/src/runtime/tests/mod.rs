@@ -5,6 +5,7 @@ mod channels;
 mod cold;
 mod files;
 mod halves;
+mod leaving;
 mod pop;
 mod resets;
 mod selection;
