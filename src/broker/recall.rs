@@ -8,7 +8,7 @@
 use std::rc::Rc;
 
 use ringmq_shards::runtime::mesh::Request;
-use ringmq_shards::runtime::{self, timers::TakeBackError};
+use ringmq_shards::runtime::{self, take_back::TakeBackError};
 use ringmq_shards::types::Millis;
 
 use super::core::Core;

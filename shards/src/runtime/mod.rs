@@ -44,9 +44,11 @@ mod selection;
 pub mod signals;
 pub mod store_error;
 mod sys;
+pub mod take_back;
 mod task;
 pub mod timers;
 mod turns;
+mod waiting_reads;
 
 #[cfg(feature = "glommio")]
 pub mod glommio;

@@ -11,7 +11,7 @@
 use std::ops::Range;
 
 use super::live::LiveShard;
-use super::reader::ReadError;
+use super::waiting_reads::{self, Unread};
 use super::{now, should_yield, timers, yield_now};
 use crate::record::{NewMessage, Record};
 use crate::shard::{AppendError, Shard};
@@ -36,15 +36,22 @@ trait Waiting {
     /// How long its record is, where that is known without reading it.
     fn known_bytes(pending: &Self::Pending) -> u64;
 
-    /// `None`: what lies there is no record any more; then it is given up.
-    async fn read(live: &LiveShard, pending: &Self::Pending) -> Result<Option<Vec<u8>>, ReadError>;
+    /// What is damaged is given up.
+    async fn read(live: &LiveShard, pending: &Self::Pending) -> Result<Vec<u8>, Unread>;
 
     /// Appends the record again. Nothing, if it waits no more.
     fn append_again(shard: &mut Shard, pending: &Self::Pending, record: &Record<'_>) -> Result<(), AppendError>;
 
     fn give_up(shard: &mut Shard, pending: &Self::Pending) -> Result<(), AppendError>;
 
-    fn count(live: &LiveShard);
+    fn count(live: &LiveShard, became: Became);
+}
+
+/// What was done with one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Became {
+    Moved,
+    GivenUp,
 }
 
 struct Timers;
@@ -64,8 +71,8 @@ impl Waiting for Timers {
         u64::from(pending.size)
     }
 
-    async fn read(live: &LiveShard, pending: &timer::Pending) -> Result<Option<Vec<u8>>, ReadError> {
-        timers::read_waiting(live, pending).await.map(Some)
+    async fn read(live: &LiveShard, pending: &timer::Pending) -> Result<Vec<u8>, Unread> {
+        waiting_reads::read_waiting(live, pending).await
     }
 
     fn append_again(shard: &mut Shard, pending: &timer::Pending, record: &Record<'_>) -> Result<(), AppendError> {
@@ -76,8 +83,11 @@ impl Waiting for Timers {
         shard.drop_timer(pending).map(|_| ())
     }
 
-    fn count(live: &LiveShard) {
-        timers::add_one(&live.timers.moved);
+    fn count(live: &LiveShard, became: Became) {
+        timers::add_one(match became {
+            Became::Moved => &live.timers.moved,
+            Became::GivenUp => &live.timers.dropped,
+        });
     }
 }
 
@@ -100,8 +110,9 @@ impl Waiting for Halves {
         0
     }
 
-    async fn read(live: &LiveShard, pending: &LogPosition) -> Result<Option<Vec<u8>>, ReadError> {
-        live.record(*pending).await
+    async fn read(live: &LiveShard, pending: &LogPosition) -> Result<Vec<u8>, Unread> {
+        let record = live.record(*pending).await.map_err(Unread::Disk)?;
+        record.ok_or_else(|| Unread::Damaged(format!("what lies at position {pending} is no record any more")))
     }
 
     fn append_again(shard: &mut Shard, pending: &LogPosition, record: &Record<'_>) -> Result<(), AppendError> {
@@ -115,7 +126,7 @@ impl Waiting for Halves {
         shard.end_half(*pending).map(|_| ())
     }
 
-    fn count(_: &LiveShard) {}
+    fn count(_: &LiveShard, _: Became) {}
 }
 
 /// What became of a segment's waiting records.
@@ -188,24 +199,27 @@ async fn find<K: Waiting>(live: &LiveShard, range: &Range<LogPosition>) -> Vec<K
 }
 
 async fn move_one<K: Waiting>(live: &LiveShard, pending: &K::Pending) -> std::io::Result<Moved> {
-    let bytes = K::read(live, pending).await.map_err(std::io::Error::other)?;
-    let record = bytes.as_deref().map(Record::parse).transpose().map_err(std::io::Error::other)?;
+    let bytes = match K::read(live, pending).await {
+        Ok(bytes) => Ok(bytes),
+        Err(Unread::Damaged(why)) => Err(why),
+        Err(Unread::Disk(error)) => return Err(std::io::Error::other(error)),
+    };
+    let record = bytes.as_deref().map(|bytes| Record::parse(bytes).expect("checked where it was read"));
     loop {
         if live.is_stopping() {
             return Ok(Moved::NotNow);
         }
         let appended = match &record {
-            Some(record) => K::append_again(&mut live.state.borrow_mut(), pending, record),
-            None => K::give_up(&mut live.state.borrow_mut(), pending),
+            Ok(record) => K::append_again(&mut live.state.borrow_mut(), pending, record),
+            Err(_) => K::give_up(&mut live.state.borrow_mut(), pending),
         };
         match appended {
             Ok(()) => {
-                if record.is_none() {
+                if let Err(why) = &record {
                     // Only a damaged disk leads here; the message cannot be saved, and need not keep the disk full.
-                    let position = K::position(pending);
-                    tracing::error!(%position, "a message that waits cannot be read and goes with its segment; check the disk");
+                    tracing::error!("a message that waits goes with its segment: {why}; check the disk");
                 }
-                K::count(live);
+                K::count(live, if record.is_ok() { Became::Moved } else { Became::GivenUp });
                 live.appended();
                 return Ok(Moved::All);
             }

@@ -12,6 +12,7 @@
 //! - `lanes`: how many wait for what;
 //! - `packed`, `bucket`, `timers`: 16 bytes for each, by the second in which they are due;
 //! - `state`: the snapshot's slices;
+//! - `unreadable`: when a record that the disk would not give is asked for again;
 //! - `release`: how one leaves: delivered, dropped, taken back, or moved to the log's end.
 //!
 //! Before: `shard` (append, replay); after: `runtime::timers` (the driver), `runtime::pending` (retention).
@@ -24,9 +25,11 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod unreadable;
 mod wait;
 
 pub use lanes::{LANES_MAX, LEVEL_LANE_MAX};
 pub use packed::{Pending, RECORD_BYTES_MAX};
 pub use timers::{Due, Timers};
+pub use unreadable::Unreadable;
 pub use wait::{DELIVER_MS, Restored, SCHEDULE_TOPIC, TIMER_TOPIC, Wait, is_waiting_topic, key_of, restore};

@@ -23,7 +23,7 @@ fn timers(of: &[(i64, u64)]) -> Timers {
 /// Everything is durable, and there is no other bound.
 fn due(timers: &mut Timers, now: i64) -> Vec<(i64, u64)> {
     let mut out = Vec::new();
-    timers.due(Millis(now), LogPosition(u64::MAX), usize::MAX, usize::MAX, &mut out);
+    timers.due(Millis(now), LogPosition(u64::MAX), |_| false, usize::MAX, usize::MAX, &mut out);
     out.iter().map(|pending| (pending.deliver_at.0, pending.position.0)).collect()
 }
 
@@ -40,7 +40,7 @@ fn all_that_is_told_of_one_comes_back() {
         let mut timers = Timers::new(1);
         timers.add(&pending);
         let mut out = Vec::new();
-        timers.due(Millis(i64::MAX), LogPosition(u64::MAX), 10, 10, &mut out);
+        timers.due(Millis(i64::MAX), LogPosition(u64::MAX), |_| false, 10, 10, &mut out);
         assert_eq!(out, [pending]);
     }
 }
@@ -63,10 +63,10 @@ fn they_come_in_the_order_of_their_times_then_of_the_log() {
 fn what_is_not_durable_holds_up_what_comes_behind_it() {
     let mut timers = timers(&[(1_000, 0), (1_000, 500), (1_001, 100)]);
     let mut out = Vec::new();
-    let found = timers.due(Millis(5_000), LogPosition(599), 10, usize::MAX, &mut out);
+    let found = timers.due(Millis(5_000), LogPosition(599), |_| false, 10, usize::MAX, &mut out);
     assert_eq!((found.blocked, out.len()), (Some(LogPosition(600)), 1));
     out.clear();
-    assert_eq!(timers.due(Millis(5_000), LogPosition(600), 10, usize::MAX, &mut out).blocked, None);
+    assert_eq!(timers.due(Millis(5_000), LogPosition(600), |_| false, 10, usize::MAX, &mut out).blocked, None);
     assert_eq!(out.len(), 3);
 }
 
@@ -75,7 +75,7 @@ fn batches_end_at_their_bounds() {
     let mut timers = timers(&[(1_000, 0), (1_000, 100), (1_000, 200), (2_000, 300)]);
     for (max, bytes_max, found) in [(2, usize::MAX, 2), (10, 150, 2), (10, 1, 1), (10, 301, 4)] {
         let mut out = Vec::new();
-        timers.due(Millis(9_000), LogPosition(1 << 40), max, bytes_max, &mut out);
+        timers.due(Millis(9_000), LogPosition(1 << 40), |_| false, max, bytes_max, &mut out);
         assert_eq!(out.len(), found, "{max} {bytes_max}");
     }
 }
@@ -83,17 +83,17 @@ fn batches_end_at_their_bounds() {
 #[test]
 fn whoever_sleeps_is_told_of_something_nearer() {
     let mut timers = Timers::new(10);
-    assert_eq!(timers.wait_for_next(), None);
+    assert_eq!(timers.wait_for_next(|_| false), None);
     timers.add(&pending(5_000, 0));
     assert!(timers.take_nearer());
-    assert_eq!(timers.wait_for_next(), Some(Millis(5_000)));
+    assert_eq!(timers.wait_for_next(|_| false), Some(Millis(5_000)));
     timers.add(&pending(5_000, 100));
     timers.add(&pending(9_000, 200));
     assert!(!timers.take_nearer());
     timers.add(&pending(4_999, 300));
     assert!(timers.take_nearer());
     assert!(!timers.take_nearer());
-    assert_eq!(timers.wait_for_next(), Some(Millis(4_999)));
+    assert_eq!(timers.wait_for_next(|_| false), Some(Millis(4_999)));
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn they_are_what_a_plain_map_is() {
                     let durable = LogPosition(random() % (position + 1));
                     let max = random() as usize % 20;
                     let mut found = Vec::new();
-                    timers.due(Millis(now), durable, max, usize::MAX, &mut found);
+                    timers.due(Millis(now), durable, |_| false, max, usize::MAX, &mut found);
                     let is_durable = |one: &&Pending| one.position.0 + u64::from(one.size) <= durable.0;
                     let expected = model.range(..=(now, u64::MAX)).map(|(_, one)| one).take(max).take_while(is_durable);
                     assert_eq!(found, expected.copied().collect::<Vec<_>>(), "seed {seed}");
@@ -157,7 +157,7 @@ fn they_are_what_a_plain_map_is() {
                 }
                 _ => {
                     let first = model.keys().next().map(|(deliver_at, _)| *deliver_at);
-                    let next = timers.wait_for_next().map(|next| next.0);
+                    let next = timers.wait_for_next(|_| false).map(|next| next.0);
                     assert_eq!(next.is_some(), first.is_some());
                     assert!(next <= first, "nobody sleeps too long");
                     assert!(next.unwrap_or(0) >= first.unwrap_or(0) / 1_000 * 1_000, "nor wakes for nothing again and again");
@@ -169,7 +169,7 @@ fn they_are_what_a_plain_map_is() {
             }
         }
         let mut left = Vec::new();
-        timers.due(Millis(i64::MAX), LogPosition(u64::MAX), usize::MAX, usize::MAX, &mut left);
+        timers.due(Millis(i64::MAX), LogPosition(u64::MAX), |_| false, usize::MAX, usize::MAX, &mut left);
         assert_eq!(left, model.into_values().collect::<Vec<_>>(), "seed {seed}");
     }
 }
@@ -295,7 +295,7 @@ fn records_of_two_topics_wait_until_what_they_say() {
         let mut timers = Timers::new(1);
         timers.wait(&wait, LogPosition(7), 9);
         let mut out = Vec::new();
-        timers.due(Millis(i64::MAX), LogPosition(16), 1, 1, &mut out);
+        timers.due(Millis(i64::MAX), LogPosition(16), |_| false, 1, 1, &mut out);
         assert_eq!((out[0].position, out[0].size), (LogPosition(7), 9));
         Some((out[0].deliver_at.0, out[0].lane))
     };

@@ -126,8 +126,16 @@ impl Timers {
     }
 
     /// Appends to `out` what may go at `now`, in the order of times and positions: at most `max` and not much more than
-    /// `bytes_max`. Takes nothing away.
-    pub fn due(&mut self, now: Millis, durable: LogPosition, max: usize, bytes_max: usize, out: &mut Vec<Pending>) -> Due {
+    /// `bytes_max`. Takes nothing away. What rests is passed over.
+    pub fn due(
+        &mut self,
+        now: Millis,
+        durable: LogPosition,
+        rests: impl Fn(LogPosition) -> bool,
+        max: usize,
+        bytes_max: usize,
+        out: &mut Vec<Pending>,
+    ) -> Due {
         let mut bytes = 0;
         for (second, bucket) in self.seconds.range_mut(..=second_of(now)) {
             bucket.sort();
@@ -135,6 +143,9 @@ impl Timers {
                 let pending = entry.pending(*second);
                 if out.len() >= max || bytes >= bytes_max || pending.deliver_at > now {
                     return Due { blocked: None };
+                }
+                if rests(pending.position) {
+                    continue;
                 }
                 let end = pending.position.advance(u64::from(pending.size));
                 if end > durable {
@@ -147,12 +158,12 @@ impl Timers {
         Due { blocked: None }
     }
 
-    /// When somebody should look again: not later than the first is due. Something nearer that comes meanwhile raises
-    /// `take_nearer`.
-    pub fn wait_for_next(&mut self) -> Option<Millis> {
-        let next = self.seconds.first_key_value().map(|(second, bucket)| {
-            let first = bucket.iter().next().filter(|_| bucket.is_sorted());
-            first.map_or(Millis(second.saturating_mul(SECOND)), |first| first.deliver_at(*second))
+    /// When somebody should look again: not later than the first is due of those that do not rest. Something nearer that comes
+    /// meanwhile raises `take_nearer`.
+    pub fn wait_for_next(&mut self, rests: impl Fn(LogPosition) -> bool) -> Option<Millis> {
+        let next = self.seconds.iter().find_map(|(second, bucket)| {
+            let first = bucket.iter().find(|entry| !rests(entry.position()))?;
+            Some(if bucket.is_sorted() { first.deliver_at(*second) } else { Millis(second.saturating_mul(SECOND)) })
         });
         self.expected = next.unwrap_or(Millis(i64::MAX));
         self.nearer = false;
