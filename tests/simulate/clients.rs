@@ -15,13 +15,13 @@ use ringmq::remoting::sysflag::pull as flag;
 use ringmq::remoting::{Encoding, RequestWriter};
 use ringmq_shards::runtime::{Lane, random, sleep, spawn, uptime};
 
-use crate::delay::Letters;
+use crate::deals::Deals;
 use crate::ledger::{Ledger, Number, QueueKey, number_of};
+use crate::letters::Letters;
 use crate::locks::Leases;
 use crate::pop;
 use crate::resets::Rewinds;
 use crate::retry::Tries;
-use crate::transactions::Deals;
 use crate::wire::{Reply, Wire};
 
 pub const QUEUES: u32 = 4;

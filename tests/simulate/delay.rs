@@ -1,11 +1,9 @@
 //! Delayed messages in a simulated world: levels and timers, across crashes and while the broker's clock jumps.
 //!
 //! The oracle: an acknowledged message comes exactly once, to its real queue; one that nobody answered for at most once; none
-//! before its time, with its properties as they were sent; and once the clock has passed them all, all are there soon. When a
-//! message may come depends on the broker's clock, which jumps: between a send and its answer it showed no less than
-//! the least and no more than the most that `Clock` knows of that time.
+//! before its time, with its properties as they were sent; and once the clock has passed them all, all are there soon. What is
+//! known of each is kept in `letters`.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,105 +11,19 @@ use ringmq::remoting::message::records;
 use ringmq::remoting::request::pull::PullMessage;
 use ringmq::remoting::request::send::SendMessage;
 use ringmq_shards::record::Record;
-use ringmq_shards::runtime::{now, sleep, uptime};
+use ringmq_shards::runtime::{sleep, uptime};
 
 use crate::clients::{ANSWER, QUEUES, Shared, below, chance};
+use crate::letters::{Known, LEVELS_MILLIS, Letter, Letters, Wish, moment};
 use crate::wire::{Reply, Wire};
 
 const TOPIC: &str = "Letters";
 const BORN: i64 = 1_767_225_600_123;
-/// The broker's levels in these worlds.
-pub const LEVELS_MILLIS: [i64; 4] = [20, 150, 700, 4_000];
 const TIMER_MILLIS_MAX: u64 = 30_000;
 /// What the clock is set forward by in the end: longer than any message waits, however the clock has jumped before.
 pub const LEAP_MILLIS: i64 = 2_000_000;
 /// So long after its time a message is there, on a node that is well.
 const LATE: Duration = Duration::from_secs(2);
-
-/// How far the broker's clock is ahead of the clients', since when.
-#[derive(Default)]
-pub struct Clock {
-    jumps: Vec<(Duration, i64)>,
-}
-
-impl Clock {
-    pub fn jump(&mut self, by: i64) {
-        let ahead = self.jumps.last().map_or(0, |(_, ahead)| *ahead) + by;
-        self.jumps.push((uptime(), ahead));
-    }
-
-    /// The least and the most that it was ahead in this time.
-    fn ahead(&self, from: Duration, to: Duration) -> (i64, i64) {
-        let at_first = self.jumps.iter().rev().find(|(when, _)| *when < from).map_or(0, |(_, ahead)| *ahead);
-        let within = self.jumps.iter().filter(|(when, _)| (from..=to).contains(when)).map(|(_, ahead)| *ahead);
-        within.fold((at_first, at_first), |(least, most), ahead| (least.min(ahead), most.max(ahead)))
-    }
-}
-
-/// What a message asks for.
-#[derive(Clone, Copy, Debug)]
-enum Wish {
-    /// 1 for the first.
-    Level(usize),
-    In(i64),
-    At(i64),
-}
-
-/// A moment of the clients' clocks.
-#[derive(Clone, Copy)]
-struct Moment {
-    up: Duration,
-    wall: i64,
-}
-
-fn moment() -> Moment {
-    Moment { up: uptime(), wall: now().0 }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Known {
-    Unsure,
-    Acknowledged,
-    Refused,
-}
-
-struct Letter {
-    queue: u32,
-    wish: Wish,
-    sent: Moment,
-    answered: Option<Moment>,
-    known: Known,
-    seen: Option<i64>,
-}
-
-impl Letter {
-    /// Between these the broker's clock was to show when it delivers, as far as is known now.
-    fn due(&self, clock: &Clock) -> (i64, i64) {
-        let delay = match self.wish {
-            Wish::At(when) => return (when, when),
-            Wish::In(delay) => delay,
-            Wish::Level(level) => LEVELS_MILLIS[level - 1],
-        };
-        let until = self.answered.unwrap_or_else(moment);
-        let (least, most) = clock.ahead(self.sent.up, until.up);
-        (self.sent.wall + least + delay, until.wall + most + delay)
-    }
-}
-
-#[derive(Default)]
-pub struct Letters {
-    letters: Vec<Letter>,
-    seen: BTreeMap<(u32, i64), usize>,
-    pub clock: Clock,
-    /// A mistake that is planted: some messages ask for less than they are said to, as if the broker delivered them early.
-    pub hasty: bool,
-}
-
-impl Letters {
-    pub fn delivered(&self) -> u64 {
-        self.seen.len() as u64
-    }
-}
 
 fn body(number: usize) -> Vec<u8> {
     format!("letter {number}").into_bytes()

@@ -15,10 +15,13 @@
 //! A seed decides everything: `scripts/simulate --from SEED --seeds 1 --verbose` repeats it.
 
 mod clients;
+mod deals;
 mod delay;
+mod ends;
 mod fairness;
 mod first_sends;
 mod ledger;
+mod letters;
 mod locks;
 mod node;
 mod pop;

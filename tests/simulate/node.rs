@@ -15,7 +15,7 @@ use ringmq_shards::runtime::sim::{MachineId, ProcessId, World};
 use ringmq_shards::runtime::{CoreSpec, launch, mesh, sleep};
 use ringmq_shards::types::ShardId;
 
-use crate::{delay, transactions};
+use crate::{letters, transactions};
 
 pub const PORT: u16 = 10_911;
 const NAMESRV_PORT: u16 = 9_876;
@@ -29,7 +29,7 @@ pub fn options(address: IpAddr, shards: u16, segment_bytes: u64, pipeline_depth:
     settings.message_bytes_max = BODY_BYTES_MAX;
     settings.pipeline_depth = Some(pipeline_depth);
     settings.sync = Some(sync);
-    settings.delay_levels = delay::LEVELS_MILLIS.to_vec();
+    settings.delay_levels = letters::LEVELS_MILLIS.to_vec();
     settings.transaction_timeout_ms = transactions::TIMEOUT_MILLIS;
     settings.transaction_check_interval_ms = transactions::INTERVAL_MILLIS;
     settings.transaction_checks_max = transactions::CHECKS_MAX;

@@ -16,7 +16,7 @@ use ringmq::remoting::request::send::SendMessage;
 use ringmq_shards::runtime::{sleep, uptime};
 
 use crate::clients::{ANSWER, QUEUES, Shared, below, chance};
-use crate::delay::LEVELS_MILLIS;
+use crate::letters::LEVELS_MILLIS;
 use crate::wire::{Reply, Wire};
 
 pub const GROUP: &str = "triers";
