@@ -4,28 +4,27 @@
 //! connection's read buffer into the log block. The reply is written when the block is durable: see `broker::ack`.
 //!
 //! The order of checks is the original's (remoting-protocol §5, code 10).
-//! Before: `broker::dispatch`; after: `shards::placement`, `shards::shard`, and `broker::crossing` for another core's queue.
+//! Before: `broker::dispatch`; after: `shards::placement`, `shards::shard`, `broker::crossing` for another core's queue, and
+//! `broker::send_after` when something must be done first.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use ringmq_shards::record::NewMessage;
-use ringmq_shards::runtime::{self, Lane};
+use ringmq_shards::runtime;
 use ringmq_shards::shard::AppendError;
 use ringmq_shards::topic::{self, RETRY_PREFIX, TopicName};
 use ringmq_shards::transaction::HALF_TOPIC;
 
 use super::ack::{Ticket, UniqueKey};
 use super::busy::Busy;
-use super::changes::Wanted;
 use super::core::{Core, Offered};
 use super::delay::{self, Diverted};
 use super::half;
 use super::properties::Sent;
-use super::recall;
 use super::response::{Refusal, write_refusal};
 use super::retry_send;
-use crate::net::owned_frame::OwnedFrame;
+use super::send_after::{create_then_send, take_back_then_send};
 use crate::net::{Connection, Flow};
 use crate::remoting::code::ResponseCode;
 use crate::remoting::message::properties::{PROPERTIES_BYTES_MAX, name};
@@ -62,7 +61,13 @@ pub fn send(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, hea
     serve(core, connection, frame, header, Attempt::First)
 }
 
-fn serve(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>, attempt: Attempt) -> Flow {
+pub(super) fn serve(
+    core: &Rc<Core>,
+    connection: &Rc<Connection>,
+    frame: &Frame<'_>,
+    header: &Header<'_>,
+    attempt: Attempt,
+) -> Flow {
     let request = match SendMessage::decode(header) {
         Ok(request) => request,
         Err(bad) => return refuse(core, connection, frame.encoding, header, Refusal::from(bad)),
@@ -292,56 +297,6 @@ fn recall_handle(core: &Core, request: &SendMessage<'_>, unique_key: &str, diver
         return None;
     }
     Some(RecallHandle::encode(request.topic, &core.identity.name, deliver_at.0, unique_key).into_boxed_str())
-}
-
-/// The slow path: the topic is made, or found to be impossible; then the same frame is tried again.
-fn create_then_send(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, request: &SendMessage<'_>) {
-    let wanted = Wanted::FirstSend {
-        topic: request.topic.to_owned(),
-        default_topic: request.default_topic.to_owned(),
-        default_queue_nums: request.default_topic_queue_nums,
-        unit_mode: request.unit_mode,
-    };
-    let made = core.clone();
-    send_after(core, connection, frame, Attempt::First, async move { wanted.make(&made).await });
-}
-
-/// Another slow path: it takes back a message that waits.
-fn take_back_then_send(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, target: delay::Target) {
-    let taking = core.clone();
-    send_after(core, connection, frame, Attempt::TakenBack, async move { recall::take_back(&taking, target).await });
-}
-
-/// Tries the frame again when something has been done; until then nothing overtakes it.
-fn send_after(
-    core: &Rc<Core>,
-    connection: &Rc<Connection>,
-    frame: &Frame<'_>,
-    attempt: Attempt,
-    before: impl Future<Output = Result<(), Refusal>> + 'static,
-) {
-    let in_flight = connection.begin();
-    let detained = connection.detain();
-    let core = core.clone();
-    let frame = OwnedFrame::copy(frame);
-    let _detached = runtime::spawn(Lane::Network, async move {
-        let connection = in_flight.connection();
-        let _until_taken = detained;
-        let done = before.await;
-        let frame = frame.frame();
-        let Ok(header) = Header::parse(&frame) else { return };
-        match done {
-            Err(refusal) => {
-                refuse(&core, connection, frame.encoding, &header, refusal);
-            }
-            Ok(()) => loop {
-                match serve(&core, connection, &frame, &header, attempt) {
-                    Flow::Later => core.live.room().await,
-                    Flow::Taken | Flow::Close => return,
-                }
-            },
-        }
-    });
 }
 
 pub fn refuse(core: &Rc<Core>, connection: &Rc<Connection>, encoding: Encoding, header: &Header<'_>, refusal: Refusal) -> Flow {

@@ -11,7 +11,7 @@ use ringmq_shards::group::{GroupView, MessageModel, SubscriptionGroupConfig, Vie
 use ringmq_shards::topic::RETRY_PREFIX;
 
 use super::core::Core;
-use super::pull::{FAQ, no_permission};
+use super::pull_check::{FAQ, no_permission};
 use super::response::Refusal;
 use crate::remoting::code::ResponseCode;
 use crate::remoting::request::pull::{PullMessage, forbidden};
