@@ -34,6 +34,15 @@ pub fn compare(original: &Answer, ours: &Answer, only: &[String]) -> Vec<Differe
         .collect()
 }
 
+/// The original has no such request, and ours serves it: of an older release, where there is nothing to compare.
+pub fn is_unknown(original: &Answer, ours: &Answer) -> bool {
+    const NOT_SUPPORTED: &str = "3";
+    let says = |answer: &Answer, path: &str, pattern: &str| answer.get(path).is_some_and(|value| fits(pattern, value));
+    says(original, "code", NOT_SUPPORTED)
+        && says(original, "remark", " request type * not supported*")
+        && !(says(ours, "code", NOT_SUPPORTED) && says(ours, "remark", " request type * not supported*"))
+}
+
 fn difference(path: &str, original: &Answer, ours: &Answer) -> Difference {
     Difference { path: path.into(), original: original.get(path).cloned(), ours: ours.get(path).cloned() }
 }
@@ -62,6 +71,14 @@ mod tests {
     fn every_path_counts_on_both_sides() {
         assert_eq!(paths(&[("code", "0"), ("ext.a", "1")], &[("code", "0"), ("ext.b", "1")], &[]), ["ext.a", "ext.b"]);
         assert_eq!(paths(&[("code", "0"), ("ext.a", "1")], &[("code", "1"), ("ext.a", "2")], &["code"]), ["code"]);
+    }
+
+    #[test]
+    fn a_request_that_one_release_does_not_have_is_known_by_its_refusal() {
+        let refused = answer(&[("code", "3"), ("remark", " request type 200050 not supported")]);
+        assert!(is_unknown(&refused, &answer(&[("code", "0")])));
+        assert!(!is_unknown(&refused, &answer(&[("code", "3"), ("remark", " request type 200050 not supported (POP_MESSAGE)")])));
+        assert!(!is_unknown(&answer(&[("code", "3"), ("remark", "no")]), &answer(&[("code", "0")])));
     }
 
     #[test]

@@ -107,6 +107,13 @@ impl Deed {
         }
     }
 
+    /// The name of the request that is answered, for who counts them.
+    pub fn asks(&self) -> String {
+        let Deed::Request(request) = self else { return "others".into() };
+        let row = REQUEST_CODES.iter().find(|row| row.number == request.code);
+        row.map_or_else(|| request.code.to_string(), |row| row.name.to_string())
+    }
+
     /// The paths that are compared; none stands for all.
     pub fn only(&self) -> &[String] {
         match self {

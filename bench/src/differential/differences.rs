@@ -1,7 +1,9 @@
-//! The differences that are meant: `differences.txt`, a line each of file, step, paths and why ours is right.
+//! The differences that are meant: a line each of file, step, paths and why ours is right. `differences.txt` has those of
+//! the release that ours answers like; a release of its own list has both.
 //!
 //! Must always be true: a step with a difference at a path that no line covers is a new difference, whatever else of the
-//! step is covered; and a line that covers nothing any more is reported, so that the list stays true.
+//! step is covered; and a line that covers nothing any more is reported, so that the list stays true. Against another
+//! release that is said of its own list only: what the two releases have in common differs there as well.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,52 +11,96 @@ use super::compare::Difference;
 use super::pattern::fits;
 
 pub struct Listed {
+    /// What these files are called, in the order in which they were read.
+    sources: Vec<String>,
     rows: Vec<Row>,
 }
 
 struct Row {
+    /// By its place in `sources`.
+    source: usize,
     line: String,
     file: String,
     step: String,
-    paths: Vec<String>,
+    paths: Vec<Path>,
     why: String,
     used: AtomicBool,
 }
 
+/// A pattern, and for `+` and `-` before it: the path is with ours alone, or with the original alone.
+struct Path {
+    pattern: String,
+    side: Option<char>,
+}
+
 impl Listed {
-    pub fn parse(text: &str) -> Result<Listed, String> {
+    pub fn parse(source: &str, text: &str) -> Result<Listed, String> {
+        let mut listed = Listed { sources: Vec::new(), rows: Vec::new() };
+        listed.add(source, text)?;
+        Ok(listed)
+    }
+
+    /// Another file's lines after those that are there.
+    pub fn add(&mut self, source: &str, text: &str) -> Result<(), String> {
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
-        let rows: Result<Vec<Row>, String> = lines.map(|(index, line)| row(line).ok_or_else(|| bad(index + 1, line))).collect();
-        Ok(Listed { rows: rows? })
-    }
-
-    /// The reasons, when every one of them is listed; nothing otherwise.
-    pub fn reasons(&self, file: &str, step: &str, found: &[Difference]) -> Option<Vec<&str>> {
-        let rows: Vec<&Row> = self.rows.iter().filter(|row| fits(&row.file, file) && fits(&row.step, step)).collect();
-        let mut reasons = Vec::new();
-        for difference in found {
-            let row = rows.iter().find(|row| row.paths.iter().any(|pattern| fits(pattern, &difference.path)))?;
-            row.used.store(true, Ordering::Relaxed);
-            reasons.push(row.why.as_str());
+        for (index, line) in lines {
+            self.rows.push(row(line, self.sources.len()).ok_or_else(|| bad(source, index + 1, line))?);
         }
-        Some(reasons)
+        self.sources.push(source.into());
+        Ok(())
     }
 
-    /// Lines for these files that covered nothing.
-    pub fn unused(&self, files: &[&str]) -> Vec<&str> {
-        let rows = self.rows.iter().filter(|row| !row.used.load(Ordering::Relaxed) && files.contains(&row.file.as_str()));
-        rows.map(|row| row.line.as_str()).collect()
+    /// The reasons, when every one of them is listed; those that are not otherwise.
+    pub fn reasons<'l, 'd>(&'l self, file: &str, step: &str, found: &'d [Difference]) -> Result<Vec<&'l str>, Vec<&'d Difference>> {
+        let rows: Vec<&Row> = self.rows.iter().filter(|row| fits(&row.file, file) && fits(&row.step, step)).collect();
+        let (mut reasons, mut new) = (Vec::new(), Vec::new());
+        for difference in found {
+            match rows.iter().find(|row| row.paths.iter().any(|path| path.covers(difference))) {
+                Some(row) => {
+                    row.used.store(true, Ordering::Relaxed);
+                    reasons.push(row.why.as_str());
+                }
+                None => new.push(difference),
+            }
+        }
+        if new.is_empty() { Ok(reasons) } else { Err(new) }
+    }
+
+    /// Lines of the file read last that covered nothing in these step files, after what it is called; with `all` of them
+    /// compared, also the lines that stand for several.
+    pub fn unused(&self, files: &[&str], all: bool) -> Vec<(&str, &str)> {
+        let Some(last) = self.sources.len().checked_sub(1) else { return Vec::new() };
+        let about = |row: &Row| files.contains(&row.file.as_str()) || all && files.iter().any(|file| fits(&row.file, file));
+        let rows = self.rows.iter().filter(|row| row.source == last && about(row) && !row.used.load(Ordering::Relaxed));
+        rows.map(|row| (self.sources[last].as_str(), row.line.as_str())).collect()
+    }
+}
+
+impl Path {
+    fn parse(text: &str) -> Path {
+        let side = text.chars().next().filter(|first| matches!(first, '+' | '-'));
+        Path { pattern: text.trim_start_matches(['+', '-']).into(), side }
+    }
+
+    fn covers(&self, difference: &Difference) -> bool {
+        let there = match self.side {
+            Some('+') => difference.original.is_none(),
+            Some(_) => difference.ours.is_none(),
+            None => true,
+        };
+        there && fits(&self.pattern, &difference.path)
     }
 }
 
 /// A step may have bars in it, so the columns are counted from both ends.
-fn row(line: &str) -> Option<Row> {
+fn row(line: &str, source: usize) -> Option<Row> {
     let (file, rest) = line.split_once(" | ")?;
     let (rest, why) = rest.rsplit_once(" | ")?;
     let (step, paths) = rest.rsplit_once(" | ")?;
     let trimmed = |text: &str| text.trim().to_string();
-    let paths = paths.split(',').map(trimmed).collect();
+    let paths = paths.split(',').map(|path| Path::parse(path.trim())).collect();
     Some(Row {
+        source,
         line: line.into(),
         file: trimmed(file),
         step: trimmed(step),
@@ -64,8 +110,8 @@ fn row(line: &str) -> Option<Row> {
     })
 }
 
-fn bad(number: usize, line: &str) -> String {
-    format!("differences.txt:{number}: a line is `file | step | paths | why ours is right`, with * for anything: {line}")
+fn bad(source: &str, number: usize, line: &str) -> String {
+    format!("{source}:{number}: a line is `file | step | paths | why ours is right`, with * for anything: {line}")
 }
 
 #[cfg(test)]
@@ -78,16 +124,34 @@ mod tests {
 
     #[test]
     fn all_paths_of_a_step_must_be_listed() {
-        let listed = Listed::parse("# why\nsend | a || b* | code, ext.* | it is right\nsend | never | code | x").unwrap();
+        let listed = Listed::parse("x", "# why\nsend | a || b* | code, ext.* | it is right\nsend | never | code | x").unwrap();
         assert_eq!(listed.reasons("send", "a || b c", &differing(&["code", "ext.z"])).unwrap(), ["it is right", "it is right"]);
-        assert!(listed.reasons("send", "a || b", &differing(&["code", "remark"])).is_none());
-        assert!(listed.reasons("pull", "a || b", &differing(&["code"])).is_none());
-        assert_eq!(listed.unused(&["send"]), ["send | never | code | x"]);
-        assert!(listed.unused(&["pull"]).is_empty());
+        assert_eq!(listed.reasons("send", "a || b", &differing(&["code", "remark"])).unwrap_err()[0].path, "remark");
+        assert!(listed.reasons("pull", "a || b", &differing(&["code"])).is_err());
+        assert_eq!(listed.unused(&["send"], true), [("x", "send | never | code | x")]);
+        assert!(listed.unused(&["pull"], true).is_empty());
+    }
+
+    #[test]
+    fn a_sign_says_who_has_the_path() {
+        let listed = Listed::parse("x", "* | * | +ext.new | ours says more\n* | * | -ext.old | ours says less").unwrap();
+        assert!(listed.reasons("send", "a", &differing(&["ext.new"])).is_ok());
+        assert!(listed.reasons("send", "a", &differing(&["ext.old"])).is_err());
+        let gone = [Difference { path: "ext.old".into(), original: Some("x".into()), ours: None }];
+        assert!(listed.reasons("send", "a", &gone).is_ok());
+    }
+
+    #[test]
+    fn of_two_lists_only_the_last_is_looked_through_for_lines_without_use() {
+        let mut listed = Listed::parse("x", "send | a | code | both releases").unwrap();
+        listed.add("y", "send | b | code | that one\n* | c | code | everywhere").unwrap();
+        assert!(listed.reasons("send", "a", &differing(&["code"])).is_ok());
+        assert_eq!(listed.unused(&["send"], false), [("y", "send | b | code | that one")]);
+        assert_eq!(listed.unused(&["send"], true).len(), 2);
     }
 
     #[test]
     fn a_line_without_a_reason_is_an_error() {
-        assert!(Listed::parse("send | step | code").is_err());
+        assert!(Listed::parse("x", "send | step | code").is_err_and(|error| error.starts_with("x:1: ")));
     }
 }

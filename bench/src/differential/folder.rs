@@ -13,6 +13,8 @@ const ENDING: &str = "steps";
 
 pub struct Folder {
     path: PathBuf,
+    /// Of the original, when it is not the one that ours answers like.
+    pub release: Option<String>,
     pub templates: Templates,
     pub listed: Listed,
     /// File and what it waits for.
@@ -20,9 +22,15 @@ pub struct Folder {
 }
 
 impl Folder {
-    pub fn open(path: &Path) -> Result<Folder, String> {
+    pub fn open(path: &Path, release: Option<&str>) -> Result<Folder, String> {
         let templates = Templates::parse(&text(&path.join(COMMON))?)?;
-        let listed = Listed::parse(&text(&path.join(DIFFERENCES))?)?;
+        let mut listed = Listed::parse(DIFFERENCES, &text(&path.join(DIFFERENCES))?)?;
+        if let Some(release) = release {
+            let name = format!("differences-{release}.txt");
+            // Of a release that nobody has sorted there is no list yet.
+            let lines = if path.join(&name).exists() { text(&path.join(&name))? } else { String::new() };
+            listed.add(&name, &lines)?;
+        }
         let pending = text(&path.join(PENDING))?;
         let lines = pending.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
         let pending: Result<_, String> = lines
@@ -32,7 +40,7 @@ impl Folder {
                 Ok((file.trim().to_string(), what.trim().to_string()))
             })
             .collect();
-        Ok(Folder { path: path.to_path_buf(), templates, listed, pending: pending? })
+        Ok(Folder { path: path.to_path_buf(), release: release.map(str::to_string), templates, listed, pending: pending? })
     }
 
     /// All step files, by name.
@@ -51,8 +59,23 @@ impl Folder {
         Script::parse(name, &text(&self.path.join(format!("{name}.{ENDING}")))?, &self.templates)
     }
 
+    /// Of the release that ours answers like.
     pub fn recording(&self, name: &str) -> PathBuf {
         self.path.join(RECORDED).join(format!("{name}.answers"))
+    }
+
+    /// Of another release: what it answers otherwise.
+    pub fn recording_of(&self, release: &str, name: &str) -> PathBuf {
+        self.path.join(RECORDED).join(release).join(format!("{name}.answers"))
+    }
+
+    /// The other releases that were recorded.
+    pub fn recorded_releases(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path.join(RECORDED)).into_iter().flatten().filter_map(Result::ok);
+        let folders = entries.filter(|entry| entry.path().is_dir());
+        let mut names: Vec<String> = folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        names
     }
 
     pub fn is_pending(&self, name: &str) -> bool {

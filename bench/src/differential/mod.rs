@@ -50,6 +50,9 @@ pub struct Differential {
     /// Take the original's answers from recorded/ instead of asking it
     #[arg(long, conflicts_with = "apache")]
     recorded: bool,
+    /// Which release the original is, when it is not the one that ours answers like: differences-RELEASE.txt counts as well
+    #[arg(long)]
+    release: Option<String>,
     /// Write the original's answers into recorded/
     #[arg(long, requires = "apache")]
     record: Option<String>,
@@ -90,7 +93,7 @@ pub fn run(args: &Differential) -> Result<bool, String> {
     if original.is_none() && ours.is_none() {
         return Err("nobody to ask: name --apache, --ringmq or both, each with its name server".into());
     }
-    let folder = Folder::open(&args.folder)?;
+    let folder = Folder::open(&args.folder, args.release.as_deref())?;
     match (args.random, original, ours) {
         (Some(requests), Some(original), Some(ours)) => random::run(&folder, &original, &ours, args.seed, requests),
         (Some(_), ..) => Err("random requests are compared live: they need --apache and --ringmq".into()),

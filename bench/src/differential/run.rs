@@ -1,5 +1,6 @@
 //! A run over step files: each on both sides at once, several files beside each other, and a table at the end.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Mutex;
 use std::thread;
@@ -7,7 +8,7 @@ use std::thread;
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::answer::Answer;
-use super::compare::{Difference, compare};
+use super::compare::{Difference, compare, is_unknown};
 use super::folder::{Folder, text};
 use super::language::Script;
 use super::side::{Answers, Peer, Side};
@@ -38,17 +39,42 @@ pub fn files(args: &Differential, folder: &Folder, original: Option<&Peer>, ours
     for peer in [original, ours].into_iter().flatten() {
         warm(folder, peer)?;
     }
-    let taken = take_all(args, folder, scripts, original, ours);
+    let mut taken = take_all(args, folder, scripts, original, ours);
     if let Some(server) = &args.record {
-        for one in &taken {
-            let answers = one.original.as_ref().expect("--record asks the original").as_ref()?;
-            let path = folder.recording(&one.script.name);
-            fs::create_dir_all(path.parent().expect("in the folder of recordings")).map_err(|error| error.to_string())?;
-            fs::write(&path, recording::write(&one.script, answers, server))
-                .map_err(|error| format!("{}: {error}", path.display()))?;
+        taken.iter().try_for_each(|one| record(folder, one, server))?;
+    }
+    let mut good = report(folder, &taken)?;
+    if args.recorded {
+        for release in folder.recorded_releases() {
+            for one in &mut taken {
+                one.original = Some(recorded_other(folder, &one.script, &release));
+            }
+            println!("\nof the original {release}");
+            good &= report(&Folder::open(&args.folder, Some(&release))?, &taken)?;
         }
     }
-    report(folder, &taken)
+    Ok(good)
+}
+
+fn record(folder: &Folder, one: &Taken, server: &str) -> Result<(), String> {
+    let (script, answers) = (&one.script, one.original.as_ref().expect("--record asks the original").as_ref()?);
+    let (path, text) = match &folder.release {
+        None => (folder.recording(&script.name), recording::write(script, answers, server)),
+        Some(release) => {
+            let path = folder.recording_of(release, &script.name);
+            (path, recording::write_other(script, &recorded(folder, script)?, answers, server))
+        }
+    };
+    fs::create_dir_all(path.parent().expect("in the folder of recordings")).map_err(|error| error.to_string())?;
+    fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn recorded(folder: &Folder, script: &Script) -> Result<Answers, String> {
+    recording::read(script, &text(&folder.recording(&script.name))?)
+}
+
+fn recorded_other(folder: &Folder, script: &Script, release: &str) -> Result<Answers, String> {
+    recording::read_other(script, recorded(folder, script)?, &text(&folder.recording_of(release, &script.name))?)
 }
 
 /// A Java process takes seconds for the first of everything, and a broker is not registered as soon as it listens.
@@ -87,8 +113,7 @@ fn take_all(
                             |handle: thread::ScopedJoinHandle<'_, _>| handle.join().expect("taking steps does not panic");
                         (original.map(joined), ours.map(joined))
                     });
-                    let recorded = || text(&folder.recording(&script.name)).and_then(|text| recording::read(&script, &text));
-                    let original = original.or_else(|| args.recorded.then(recorded));
+                    let original = original.or_else(|| args.recorded.then(|| recorded(folder, &script)));
                     done.lock().expect("no thread panics with it").push(Taken { script, original, ours });
                 }
             });
@@ -118,9 +143,13 @@ pub fn lines(answer: &Answer) -> String {
 }
 
 fn report(folder: &Folder, taken: &[Taken]) -> Result<bool, String> {
+    let lacks = folder.release.as_ref().map(|release| format!("not in {release}"));
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["file", "steps", "equal", "listed", "new"]);
-    let (mut total, mut failed) = ([0usize; 4], false);
+    let header = ["file", "steps", "equal", "listed"].map(str::to_string).into_iter().chain(lacks.clone());
+    table.load_preset(presets::NOTHING).set_header(header.chain(["new".to_string()]));
+    let mut total = Counts::default();
+    let mut unknown: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut compared, mut failed) = (Vec::new(), false);
     for one in taken {
         let name = &one.script.name;
         for error in [&one.original, &one.ours].into_iter().flatten().filter_map(|answers| answers.as_ref().err()) {
@@ -128,38 +157,41 @@ fn report(folder: &Folder, taken: &[Taken]) -> Result<bool, String> {
             failed = true;
         }
         let (Some(Ok(original)), Some(Ok(ours))) = (&one.original, &one.ours) else {
-            let asked = one.script.compared();
-            table.add_row([name.clone(), asked.to_string(), "not compared".into(), String::new(), String::new()]);
+            table.add_row([name.clone(), one.script.compared().to_string(), "not compared".into()]);
             continue;
         };
-        let mut counts = [0usize; 4];
+        compared.push(name.as_str());
+        let mut counts = Counts::default();
         for (index, step) in one.script.steps.iter().enumerate() {
             let (Some(original), Some(ours)) = (&original[index], &ours[index]) else { continue };
             let found = compare(original, ours, step.deed.only());
-            counts[0] += 1;
-            match (found.is_empty(), folder.listed.reasons(name, &step.id, &found)) {
-                (true, _) => counts[1] += 1,
-                (false, Some(_)) => counts[2] += 1,
-                (false, None) => {
-                    counts[3] += 1;
-                    show(name, &step.id, &step.text, &found);
-                }
+            counts.steps += 1;
+            if found.is_empty() {
+                counts.equal += 1;
+            } else if lacks.is_some() && is_unknown(original, ours) {
+                counts.unknown += 1;
+                *unknown.entry(step.deed.asks()).or_default() += 1;
+            } else if let Err(new) = folder.listed.reasons(name, &step.id, &found) {
+                counts.new += 1;
+                show(name, &step.id, &step.text, &new);
+            } else {
+                counts.listed += 1;
             }
         }
-        failed |= counts[3] > 0;
-        total.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-        table.add_row([name.clone()].into_iter().chain(counts.map(|count| count.to_string())));
+        total.add(&counts);
+        table.add_row(counts.row(name, lacks.is_some()));
     }
-    table.add_row(["all".to_string()].into_iter().chain(total.map(|count| count.to_string())));
+    failed |= total.new > 0;
+    table.add_row(total.row("all", lacks.is_some()));
     table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     println!("\n{table}");
-    let compared: Vec<&str> = taken
-        .iter()
-        .filter(|one| matches!((&one.original, &one.ours), (Some(Ok(_)), Some(Ok(_)))))
-        .map(|one| one.script.name.as_str())
-        .collect();
-    for line in folder.listed.unused(&compared) {
-        println!("listed, but no difference any more; take it out of differences.txt: {line}");
+    if let (Some(lacks), false) = (lacks, unknown.is_empty()) {
+        let unknown: Vec<String> = unknown.into_iter().map(|(code, steps)| format!("{code} ({steps})")).collect();
+        println!("requests that are {lacks}, and their steps: {}", unknown.join(", "));
+    }
+    let all = folder.names()?.iter().all(|name| compared.contains(&name.as_str()));
+    for (source, line) in folder.listed.unused(&compared, all) {
+        println!("listed, but no difference any more; take it out of {source}: {line}");
     }
     for (file, what) in folder.pending.iter().filter(|(file, _)| !taken.iter().any(|one| one.script.name == *file)) {
         println!("pending, not compared: {file}.steps: {what}");
@@ -167,7 +199,34 @@ fn report(folder: &Folder, taken: &[Taken]) -> Result<bool, String> {
     Ok(!failed)
 }
 
-fn show(file: &str, id: &str, text: &str, found: &[Difference]) {
+/// Of a file's steps.
+#[derive(Default)]
+struct Counts {
+    steps: usize,
+    equal: usize,
+    listed: usize,
+    /// Requests that the original does not have.
+    unknown: usize,
+    new: usize,
+}
+
+impl Counts {
+    fn add(&mut self, other: &Counts) {
+        self.steps += other.steps;
+        self.equal += other.equal;
+        self.listed += other.listed;
+        self.unknown += other.unknown;
+        self.new += other.new;
+    }
+
+    fn row(&self, name: &str, with_unknown: bool) -> Vec<String> {
+        let unknown = with_unknown.then_some(self.unknown);
+        let counts = [self.steps, self.equal, self.listed].into_iter().chain(unknown).chain([self.new]);
+        [name.to_string()].into_iter().chain(counts.map(|count| count.to_string())).collect()
+    }
+}
+
+fn show(file: &str, id: &str, text: &str, found: &[&Difference]) {
     println!("{file} | {id}");
     if id != text {
         println!("    {text}");
