@@ -21,7 +21,7 @@ use super::everywhere::ask_all;
 use super::producers::Reached;
 use super::put::OwnedMessage;
 use super::response::{Refusal, Response};
-use super::send::{self, Place};
+use super::send::{self, Asker, Place};
 use crate::net::ConnectionNumber;
 use crate::remoting::code::{RequestCode, ResponseCode};
 use crate::remoting::message::id::OffsetMessageId;
@@ -71,8 +71,8 @@ async fn serve(call: &Call) -> Result<Response, Refusal> {
 
 /// The queue that the reply is stored in; its topic is made if it may be.
 async fn queue_of(call: &Call, request: &SendMessage<'_>) -> Result<u32, Refusal> {
-    let (core, peer) = (&call.core, call.connection().peer);
-    if let Place::Queue(queue_id) = send::place(core, peer, request)? {
+    let (core, asker) = (&call.core, Asker { peer: call.connection().peer, version: call.header().version });
+    if let Place::Queue(queue_id) = send::place(core, asker, request)? {
         send::check_size(core, request, call.body())?;
         return Ok(queue_id);
     }
@@ -84,7 +84,7 @@ async fn queue_of(call: &Call, request: &SendMessage<'_>) -> Result<u32, Refusal
     }
     .make(core)
     .await?;
-    match send::place(core, peer, request)? {
+    match send::place(core, asker, request)? {
         Place::Queue(queue_id) => Ok(queue_id),
         // Deleted as soon as it was made.
         Place::UnknownTopic => Err(Refusal::new(ResponseCode::TopicNotExist, format!("topic[{}] not exist", request.topic))),

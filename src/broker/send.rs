@@ -31,7 +31,7 @@ use crate::remoting::message::properties::{PROPERTIES_BYTES_MAX, name};
 use crate::remoting::request::delay::RecallHandle;
 use crate::remoting::request::send::SendMessage;
 use crate::remoting::sysflag::message as flag;
-use crate::remoting::{Encoding, Frame, Header};
+use crate::remoting::{Encoding, Frame, Header, version};
 
 /// What the checks have found.
 enum Checked {
@@ -73,7 +73,7 @@ pub(super) fn serve(
         Err(bad) => return refuse(core, connection, frame.encoding, header, Refusal::from(bad)),
     };
     let sent = Sent::of(request.properties.as_bytes());
-    match check(core, connection.peer, &request, &sent, frame.body) {
+    match check(core, Asker { peer: connection.peer, version: header.version }, &request, &sent, frame.body) {
         Ok(Checked::Ready { queue_id }) => append(core, connection, frame, header, &request, &sent, (queue_id, attempt)),
         Ok(Checked::Retry { queue_id }) => {
             retry_send::start(core, connection, frame, queue_id);
@@ -87,8 +87,8 @@ pub(super) fn serve(
     }
 }
 
-fn check(core: &Rc<Core>, peer: SocketAddr, request: &SendMessage<'_>, sent: &Sent<'_>, body: &[u8]) -> Result<Checked, Refusal> {
-    let Place::Queue(queue_id) = place(core, peer, request)? else { return Ok(Checked::UnknownTopic) };
+fn check(core: &Rc<Core>, asker: Asker, request: &SendMessage<'_>, sent: &Sent<'_>, body: &[u8]) -> Result<Checked, Refusal> {
+    let Place::Queue(queue_id) = place(core, asker, request)? else { return Ok(Checked::UnknownTopic) };
     if request.topic.starts_with(RETRY_PREFIX) && !request.batch {
         return Ok(Checked::Retry { queue_id });
     }
@@ -102,8 +102,23 @@ pub enum Place {
     UnknownTopic,
 }
 
+/// Who sends: its address, and the version in the request's header.
+#[derive(Clone, Copy)]
+pub struct Asker {
+    pub peer: SocketAddr,
+    pub version: i32,
+}
+
+impl Asker {
+    /// The code for a queue that the topic does not have. A producer of 4.x whose route is older than the topic's new size
+    /// tries another queue after SYSTEM_ERROR, as brokers of 4.x answer, and gives up after any code that it does not know.
+    fn no_such_queue(self) -> ResponseCode {
+        if self.version < version::V5_0_0 { ResponseCode::SystemError } else { ResponseCode::InvalidParameter }
+    }
+}
+
 /// What can be said without looking at the message itself.
-pub fn place(core: &Core, peer: SocketAddr, request: &SendMessage<'_>) -> Result<Place, Refusal> {
+pub fn place(core: &Core, asker: Asker, request: &SendMessage<'_>) -> Result<Place, Refusal> {
     core.accepts_messages()?;
     TopicName::parse(request.topic)?;
     if topic::send_is_forbidden(request.topic) {
@@ -123,8 +138,8 @@ pub fn place(core: &Core, peer: SocketAddr, request: &SendMessage<'_>) -> Result
     let queues = config.read_queue_nums.max(config.write_queue_nums);
     match u32::try_from(request.queue_id) {
         Ok(queue_id) if queue_id >= queues => Err(Refusal::new(
-            ResponseCode::InvalidParameter,
-            format!("request queueId[{queue_id}] is illegal, {config} Producer: {peer}"),
+            asker.no_such_queue(),
+            format!("request queueId[{queue_id}] is illegal, {config} Producer: {}", asker.peer),
         )),
         Ok(queue_id) => Ok(Place::Queue(queue_id)),
         // The broker picks one.
