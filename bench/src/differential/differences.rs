@@ -51,7 +51,12 @@ impl Listed {
     }
 
     /// The reasons, when every one of them is listed; those that are not otherwise.
-    pub fn reasons<'l, 'd>(&'l self, file: &str, step: &str, found: &'d [Difference]) -> Result<Vec<&'l str>, Vec<&'d Difference>> {
+    pub fn reasons<'l, 'd>(
+        &'l self,
+        file: &str,
+        step: &str,
+        found: &'d [Difference],
+    ) -> Result<Vec<&'l str>, Vec<&'d Difference>> {
         let rows: Vec<&Row> = self.rows.iter().filter(|row| fits(&row.file, file) && fits(&row.step, step)).collect();
         let (mut reasons, mut new) = (Vec::new(), Vec::new());
         for difference in found {

@@ -45,7 +45,8 @@ pub fn write_other(script: &Script, base: &Answers, answers: &Answers, server: &
         let gone = base.keys().filter(|path| !answer.contains_key(*path)).map(|path| format!("-{path}\n"));
         let changed = answer.iter().filter(|(path, value)| base.get(*path) != Some(value)).map(|(path, value)| line(path, value));
         let apart: String = gone.chain(changed).collect();
-        let whole: String = ["-*\n".to_string()].into_iter().chain(answer.iter().map(|(path, value)| line(path, value))).collect();
+        let whole: String =
+            ["-*\n".to_string()].into_iter().chain(answer.iter().map(|(path, value)| line(path, value))).collect();
         out.push_str(&format!("\n-- {}\n{}", step.id, if whole.len() < apart.len() { whole } else { apart }));
     }
     out
@@ -146,8 +147,10 @@ mod tests {
     #[test]
     fn of_another_release_what_differs_is_written_and_read_again() {
         let script = Script::parse("x", "broker 30\nlet a = b\nbroker 31\nbroker 32", &Templates::default()).unwrap();
-        let answer = |entries: &[(&str, &str)]| Some(entries.iter().map(|(p, v)| (p.to_string(), v.to_string())).collect::<Answer>());
-        let base = vec![answer(&[("code", "0"), ("ext.a", "1")]), None, answer(&[("code", "0")]), answer(&[("b", "1"), ("body", "2")])];
+        let answer =
+            |entries: &[(&str, &str)]| Some(entries.iter().map(|(p, v)| (p.to_string(), v.to_string())).collect::<Answer>());
+        let base =
+            vec![answer(&[("code", "0"), ("ext.a", "1")]), None, answer(&[("code", "0")]), answer(&[("b", "1"), ("body", "2")])];
         let other = vec![answer(&[("code", "0")]), None, answer(&[("code", "0")]), answer(&[("code", "3\n-x")])];
         let text = write_other(&script, &base, &other, "Apache");
         assert_eq!(text, "# Apache, where it differs, of steps: 3\n\n-- broker 30\n-ext.a\n\n-- broker 32\n-*\ncode: 3\\n-x\n");
