@@ -71,6 +71,12 @@ impl Listed {
         if new.is_empty() { Ok(reasons) } else { Err(new) }
     }
 
+    /// Another release's list has `*` for this step: the two do not do the same at all.
+    pub fn is_not_asked(&self, file: &str, step: &str) -> bool {
+        let rows = self.rows.iter().filter(|row| row.source > 0 && row.file == file && fits(&row.step, step));
+        rows.flat_map(|row| &row.paths).any(|path| path.pattern == "*" && path.side.is_none())
+    }
+
     /// Lines of the file read last that covered nothing in these step files, after what it is called; with `all` of them
     /// compared, also the lines that stand for several.
     pub fn unused(&self, files: &[&str], all: bool) -> Vec<(&str, &str)> {
@@ -153,6 +159,8 @@ mod tests {
         assert!(listed.reasons("send", "a", &differing(&["code"])).is_ok());
         assert_eq!(listed.unused(&["send"], false), [("y", "send | b | code | that one")]);
         assert_eq!(listed.unused(&["send"], true).len(), 2);
+        listed.add("z", "random | send *f=1* | * | they do not do the same").unwrap();
+        assert!(listed.is_not_asked("random", "send e=0 f=1") && !listed.is_not_asked("random", "send f=2"));
     }
 
     #[test]
