@@ -17,8 +17,8 @@ use node::{Client, Encoding, send_v2};
 const CONNECTIONS: usize = 16;
 const IN_FLIGHT: usize = 16;
 const MESSAGES: usize = 40_000;
-/// Of our own code.
-const OURS_PER_MESSAGE_MAX: f64 = 0.1;
+/// Of our own code. About 0.01 with one shard, 0.09 with two on a slow disk, whose passes are short; what every message cost would be 1.
+const OURS_PER_MESSAGE_MAX: f64 = 0.25;
 /// With what glommio makes for each write and each sleep (sources). About 0.07 with one shard, 0.17 with two; more where passes are short.
 const PER_MESSAGE_MAX: f64 = 1.0;
 
