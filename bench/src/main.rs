@@ -2,7 +2,7 @@
 //!
 //! - `log`, `codec`: nanoseconds per step of the send path, in memory
 //! - `filter`: nanoseconds for a message that an SQL92 filter does not want
-//! - `produce`, `consume`, `mixed` (and `e2e`): load on many threads, against any broker that speaks remoting, Apache's too
+//! - `produce`, `consume`, `pop`, `mixed` (and `e2e`): load on many threads, against any broker that speaks remoting, Apache's too
 //! - `sweep`, `compare`: `produce` again and again, at other rates or against other brokers
 //! - `verify`: sends, reads everything back, and says what is wrong; `echo`: a server to measure the load itself with
 //! - `host`: what the machine is short of while a load runs
@@ -31,6 +31,7 @@ mod host;
 mod load;
 mod log;
 mod mixed;
+mod pop;
 mod produce;
 mod report;
 mod setup;
@@ -73,6 +74,8 @@ enum Command {
     Produce(produce::Produce),
     /// Reads all queues of a topic: to the end, for a time, or so many messages
     Consume(consume::Consume),
+    /// Pops all that a topic has and acks it, and says whether each message came once
+    Pop(pop::Pop),
     /// Sends and reads at once: how long a message takes to be stored, and to its reader
     E2e(mixed::EndToEnd),
     /// Like e2e, and readers of old messages beside
@@ -126,6 +129,7 @@ fn main() -> ExitCode {
         }
         Some(Command::Produce(produce)) => produce::run(&produce).map(|()| true),
         Some(Command::Consume(consume)) => consume::run(&consume).map(|()| true),
+        Some(Command::Pop(pop)) => pop::run(&pop),
         Some(Command::E2e(e2e)) => mixed::run_end_to_end(&e2e),
         Some(Command::Mixed(mixed)) => mixed::run_mixed(&mixed),
         Some(Command::Sweep(sweep)) => sweep::run(&sweep).map(|()| true),

@@ -7,7 +7,9 @@ use super::consumer::{Consumer, Cursor, Reading, Sink};
 use super::lines::Lines;
 use super::message::{Messages, Payload};
 use super::options::ProduceOptions;
+use super::popper::{self, Found, Popper, Popping};
 use super::producer::{self, Producer};
+use super::seen::Seen;
 use super::target::{self, Target};
 use crate::load::clock::{Clock, Span};
 use crate::load::cores;
@@ -107,6 +109,36 @@ pub fn consume<S: Sink + Send + 'static>(
             recorder: Recorder::new(role, thread, stage.events.clone(), span, reading.role.metrics.len()),
         };
         crew.push(spawn(stage, (role, reading.role.name), thread, core_list, move || consumer.run())?);
+    }
+    Ok(Crew { threads: crew })
+}
+
+/// `lines`: as `connect` gives them. `seen`: nothing yet; each thread gets a copy.
+pub fn pop(
+    stage: &Stage,
+    span: Span,
+    core_list: &[usize],
+    popping: &Popping,
+    in_flight: usize,
+    seen: &Seen,
+    lines: Vec<Lines>,
+) -> Result<Crew<Found>, String> {
+    let threads = lines.len();
+    let mut crew = Vec::new();
+    for (thread, lines) in lines.into_iter().enumerate() {
+        // As `connect` deals connections to threads and brokers.
+        let brokers = (0..lines.len()).map(|line| (thread + line * threads) % popping.brokers.len()).collect();
+        let popper = Popper {
+            clock: stage.clock,
+            span,
+            lines,
+            brokers,
+            popping: popping.clone(),
+            in_flight,
+            seen: seen.clone(),
+            recorder: Recorder::new(0, thread, stage.events.clone(), span, popper::ROLE.metrics.len()),
+        };
+        crew.push(spawn(stage, (0, popper::ROLE.name), thread, core_list, move || popper.run())?);
     }
     Ok(Crew { threads: crew })
 }

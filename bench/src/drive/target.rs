@@ -7,6 +7,7 @@ use ringmq::remoting::{Encoding, RequestWriter};
 use crate::connection::{Answer, Connection};
 use crate::setup;
 
+const GET_BROKER_CONFIG: i32 = 26;
 const GET_BROKER_RUNTIME_INFO: i32 = 28;
 const GET_MIN_OFFSET: i32 = 31;
 const GET_ROUTEINFO_BY_TOPIC: i32 = 105;
@@ -107,6 +108,16 @@ pub fn version(address: &str) -> Option<String> {
     let answer = call(&mut connection, address, "say its version").ok()?;
     let info: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
     info["table"]["brokerVersionDesc"].as_str().map(|version| format!("speaks {version}"))
+}
+
+/// The brokerName of whoever listens there.
+pub fn name(connection: &mut Connection, address: &str) -> Result<String, String> {
+    let writer = RequestWriter::new(&mut connection.out, Encoding::Json, 1, GET_BROKER_CONFIG);
+    writer.finish().expect("it fits a frame");
+    let answer = call(connection, address, "say its settings")?;
+    let settings = String::from_utf8_lossy(&answer.body);
+    let name = settings.lines().find_map(|line| line.strip_prefix("brokerName="));
+    name.map(str::to_string).ok_or_else(|| format!("{address}: its settings have no brokerName"))
 }
 
 fn call(connection: &mut Connection, whom: &str, what: &str) -> Result<Answer, String> {

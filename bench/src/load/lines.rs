@@ -31,6 +31,7 @@ pub fn of(role: &Role, at: i64, row: &Row, so_far: &SoFar) -> String {
     match role.style {
         Style::Producer => format!("{}{warmup}", producer(&time(at), row, so_far)),
         Style::Consumer => format!("{}{warmup}", consumer(&time(at), row, so_far)),
+        Style::Popper => format!("{}{warmup}", popper(&time(at), row, so_far)),
     }
 }
 
@@ -64,6 +65,24 @@ fn consumer(time: &str, row: &Row, so_far: &SoFar) -> String {
         stored.max,
         so_far.send_failed + so_far.response_failed,
         bytes_per_second / 1e6,
+        so_far.messages,
+        so_far.bytes,
+        so_far.requests
+    )
+}
+
+/// Messages count when they are acked.
+fn popper(time: &str, row: &Row, so_far: &SoFar) -> String {
+    let (pop, ack) = (&row.latencies_ms[0], &row.latencies_ms[1]);
+    format!(
+        "Current Time: {time} | Consume TPS: {:.0} | AVG(pop) RT(ms): {:7.3} | AVG(ack) RT(ms): {:7.3} | MAX(pop) RT(ms): {:.0} | \
+         MAX(ack) RT(ms): {:.0} | Consume Fail: {} | So far: {} messages {} bytes {} acks",
+        row.messages_per_second(),
+        pop.mean,
+        ack.mean,
+        pop.max,
+        ack.max,
+        so_far.send_failed + so_far.response_failed,
         so_far.messages,
         so_far.bytes,
         so_far.requests
@@ -111,6 +130,15 @@ mod tests {
             ),
             "Current Time: 2026-01-01 10:00:00,000 | Consume TPS: 12345 | AVG(B2C) RT(ms):   1.234 | AVG(S2C) RT(ms):   1.234 | \
              MAX(B2C) RT(ms): 1 | MAX(S2C) RT(ms): 1 | Consume Fail: 3 | MB/s: 2.5 | So far: 5 messages 600 bytes 2 pulls"
+        );
+    }
+
+    #[test]
+    fn a_second_of_pops_says_what_pops_and_acks_took() {
+        assert_eq!(
+            popper("2026-01-01 10:00:00,000", &row(2), &SoFar { messages: 5, requests: 2, bytes: 600, ..SoFar::default() }),
+            "Current Time: 2026-01-01 10:00:00,000 | Consume TPS: 12345 | AVG(pop) RT(ms):   1.234 | AVG(ack) RT(ms):   1.234 | \
+             MAX(pop) RT(ms): 1 | MAX(ack) RT(ms): 1 | Consume Fail: 0 | So far: 5 messages 600 bytes 2 acks"
         );
     }
 

@@ -24,6 +24,8 @@ pub struct Role {
 pub enum Style {
     Producer,
     Consumer,
+    /// The original has no line for it; ours has the form of the others.
+    Popper,
 }
 
 #[derive(Clone, Debug, Serialize)]

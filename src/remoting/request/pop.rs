@@ -94,6 +94,8 @@ pub struct BatchAck {
     pub queue_id: i32,
     pub start: i64,
     pub pop_time: i64,
+    /// Only passed on.
+    pub invisible_time: i64,
     pub revive_queue: i32,
     pub offsets: Vec<i64>,
 }
@@ -124,11 +126,43 @@ pub fn batch_acks(body: &[u8]) -> Result<Vec<BatchAck>, BadRequest> {
             queue_id: ack.int("q").ok_or(BadRequest::Body { what: WHAT, why: "an ack has no queue (q)" })?,
             start,
             pop_time: ack.long("pt").unwrap_or_default(),
+            invisible_time: ack.long("it").unwrap_or_default(),
             revive_queue: ack.int("rq").unwrap_or_default(),
             offsets: set_bits(&bits).filter_map(|bit| start.checked_add(bit)).collect(),
         })
     };
     object.objects("acks").map(ack).collect()
+}
+
+/// A body of 200151, as Java writes it.
+pub fn encode_batch_acks(broker: &str, acks: &[BatchAck]) -> Vec<u8> {
+    let ack = |ack: &BatchAck| {
+        serde_json::json!({
+            "b": STANDARD.encode(bits_of(ack.start, &ack.offsets)),
+            "c": ack.group,
+            "it": ack.invisible_time,
+            "pt": ack.pop_time,
+            "q": ack.queue_id,
+            "r": ack.retry,
+            "rq": ack.revive_queue,
+            "so": ack.start,
+            "t": ack.topic,
+        })
+    };
+    let acks: Vec<_> = acks.iter().map(ack).collect();
+    serde_json::json!({ "acks": acks, "brokerName": broker }).to_string().into_bytes()
+}
+
+/// As `BitSet.toByteArray`: no more bytes than the last bit needs. What lies below `start` has no bit.
+fn bits_of(start: i64, offsets: &[i64]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for bit in offsets.iter().filter_map(|offset| usize::try_from(offset.checked_sub(start)?).ok()) {
+        if bytes.len() <= bit / 8 {
+            bytes.resize(bit / 8 + 1, 0);
+        }
+        bytes[bit / 8] |= 1 << (bit % 8);
+    }
+    bytes
 }
 
 /// As `BitSet.valueOf` numbers them.
@@ -153,6 +187,8 @@ mod tests {
         assert_eq!(acks[0].offsets, [100, 103, 109]);
         assert_eq!((acks[0].topic.as_str(), acks[0].group.as_str(), acks[0].retry.as_str()), ("T", "g", "1"));
         assert_eq!((acks[0].queue_id, acks[0].pop_time, acks[0].revive_queue), (2, 5, 4));
+        assert_eq!(acks[0].invisible_time, 60_000);
+        assert_eq!(encode_batch_acks("b", &acks), body, "as Java writes it");
         assert_eq!(batch_acks(b"").unwrap(), []);
         assert_eq!(batch_acks(br#"{"acks":[]}"#).unwrap(), []);
     }
