@@ -26,6 +26,7 @@ use super::crossing::Arrivals;
 use super::dispatch;
 use super::pop::{Polls, Routes};
 use super::producers::Producers;
+use super::promises::Promises;
 use super::put_times::PutTimes;
 use super::rates::Rates;
 use super::registrar::Registrar;
@@ -66,6 +67,7 @@ pub struct Core {
     pub rates: RefCell<Rates>,
     pub traffic: Traffic,
     pub acks: Acks,
+    pub promises: Promises,
     pub put_times: PutTimes,
     /// The longest that a pull took that found something, in milliseconds.
     pub pull_longest: Cell<i64>,

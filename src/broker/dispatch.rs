@@ -1,6 +1,6 @@
 //! Start reading here: which request goes to which handler.
 //!
-//! Sends and pulls are served inline, from the borrowed frame. Everything else is rare: its frame is copied, and its
+//! Sends, pulls, pops, acks and the ends of transactions are served inline, from the borrowed frame. Everything else is rare: its frame is copied, and its
 //! handler runs as a task of its own, free to ask other cores.
 //!
 //! Before: `net::connection`; after: one file per request family beside this one.
@@ -45,7 +45,7 @@ impl Call {
     }
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Response, Refusal>>>>;
+pub type Answer = Pin<Box<dyn Future<Output = Result<Response, Refusal>>>>;
 
 pub enum Handler {
     /// Served from the borrowed frame; writes its own reply.
@@ -62,8 +62,8 @@ pub fn handler(code: RequestCode) -> Option<Handler> {
         RequestCode::PullMessage | RequestCode::LitePullMessage => Inline(pull::pull),
 
         RequestCode::PopMessage => Inline(take::pop),
-        RequestCode::AckMessage => Task(|call| Box::pin(settle::ack(call))),
-        RequestCode::BatchAckMessage => Task(|call| Box::pin(settle::ack_batch(call))),
+        RequestCode::AckMessage => Inline(settle::ack),
+        RequestCode::BatchAckMessage => Inline(settle::ack_batch),
         RequestCode::ChangeMessageInvisibletime => Task(|call| Box::pin(settle::change_invisible_time(call))),
         RequestCode::PeekMessage => Task(|call| Box::pin(look::peek(call))),
         RequestCode::Notification => Task(|call| Box::pin(look::notification(call))),
@@ -132,7 +132,7 @@ pub fn handler(code: RequestCode) -> Option<Handler> {
         RequestCode::LockBatchMq => Task(|call| Box::pin(lock::lock(call))),
         RequestCode::UnlockBatchMq => Task(|call| Box::pin(lock::unlock(call))),
 
-        RequestCode::EndTransaction => Task(|call| Box::pin(transaction::end(call))),
+        RequestCode::EndTransaction => Inline(transaction::end),
         RequestCode::ResumeCheckHalfMessage => Task(|call| Box::pin(transaction::resume(call))),
 
         RequestCode::UpdateBrokerConfig => Task(|call| Box::pin(config::update(call))),
@@ -169,7 +169,8 @@ pub fn dispatch(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>)
     }
 }
 
-fn start(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>, serve: fn(Call) -> Answer) {
+/// Serves a copy of the frame in a task.
+pub fn start(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>, serve: fn(Call) -> Answer) {
     let call = Call { core: core.clone(), in_flight: connection.begin(), frame: OwnedFrame::copy(frame) };
     let connection = connection.clone();
     let (encoding, opaque, oneway) = (frame.encoding, header.opaque, header.is_oneway());

@@ -27,6 +27,7 @@ pub mod page;
 pub mod pop;
 pub mod producers;
 pub mod progress;
+pub mod promises;
 pub mod properties;
 pub mod pull;
 mod pull_check;

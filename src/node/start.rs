@@ -194,6 +194,7 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
         settings: RefCell::new(Rc::new(options.settings.clone())),
         counters: Default::default(),
         acks: Default::default(),
+        promises: Default::default(),
         put_times: Default::default(),
         pull_longest: Cell::new(0),
         arrivals: Default::default(),
@@ -240,12 +241,15 @@ impl Observer for Acknowledger {
     fn acknowledged(&self, position: LogPosition) {
         let Some(core) = self.0.upgrade() else { return };
         core.acks.durable(&core, position);
+        let durable = core.live.state.borrow().log.durable();
+        core.promises.durable(durable);
         core.arrivals.retry(&core);
     }
 
     fn failed(&self, error: &AppendError) {
         let Some(core) = self.0.upgrade() else { return };
         core.acks.failed(&core, error);
+        core.promises.failed(error);
         core.arrivals.retry(&core);
         if let Some(registrar) = &*core.registrar.borrow() {
             // Producers are to go elsewhere; what is on disk can still be read.

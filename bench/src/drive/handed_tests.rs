@@ -83,10 +83,7 @@ fn a_batch_has_an_ack_for_each_queue_of_the_pop() {
     assert_eq!(Header::parse(&frame).expect("a header").code, BATCH_ACK_MESSAGE);
     let acks = batch_acks(frame.body).expect("acks");
     let acks: Vec<_> = acks.into_iter().map(|ack| (ack.retry, ack.queue_id, ack.pop_time, ack.offsets)).collect();
-    assert_eq!(
-        acks,
-        [("0".into(), 3, 100, vec![10, 12]), ("0".into(), 1, 100, vec![7]), ("2".to_string(), 0, 90, vec![5])]
-    );
+    assert_eq!(acks, [("0".into(), 3, 100, vec![10, 12]), ("0".into(), 1, 100, vec![7]), ("2".to_string(), 0, 90, vec![5])]);
 }
 
 #[test]

@@ -106,7 +106,10 @@ mod tests {
         }
         assert_eq!(seen.came(0, 79), Coming::Again);
         assert_eq!(seen.came_back(), Coming::Again);
-        assert_eq!((seen.came(0, 9), seen.came(0, 80), seen.came(2, 5)), (Coming::Unexpected, Coming::Unexpected, Coming::Unexpected));
+        assert_eq!(
+            (seen.came(0, 9), seen.came(0, 80), seen.came(2, 5)),
+            (Coming::Unexpected, Coming::Unexpected, Coming::Unexpected)
+        );
         assert_eq!(seen.came(7, 0), Coming::Unexpected, "a queue that nobody knows");
         assert_eq!((seen.came_in_all(), seen.missing(), seen.again(), seen.unexpected()), (70, 1, 2, 4));
     }

@@ -21,6 +21,20 @@ impl LiveShard {
         self.changed(|shard| shard.end_half(position)).await
     }
 
+    /// Either at once: `effect` is stored, if there is one. Does not wait for room in the log, which an error says.
+    pub fn end_half_at_once(
+        &self,
+        position: LogPosition,
+        effect: Option<&NewMessage<'_>>,
+    ) -> Result<Option<LogPosition>, AppendError> {
+        let ended = match effect {
+            None => self.state.borrow_mut().end_half(position)?,
+            Some(effect) => self.state.borrow_mut().end_half_with(now(), position, effect)?.map(|appended| appended.end),
+        };
+        self.appended();
+        Ok(ended)
+    }
+
     /// Counts a check of a half message. `None`: it is not waiting.
     pub async fn check_half(&self, position: LogPosition) -> Result<Option<u32>, AppendError> {
         self.changed(|shard| shard.check_half(position)).await

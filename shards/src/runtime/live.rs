@@ -193,14 +193,22 @@ impl LiveShard {
         }
     }
 
+    /// Whether everything before `end` is on disk; an error: it never will be.
+    pub fn is_durable(&self, end: LogPosition) -> Result<bool, AppendError> {
+        let state = self.state.borrow();
+        let durable = state.log.durable() >= end;
+        if !durable {
+            state.can_log()?;
+        }
+        Ok(durable)
+    }
+
     /// Returns when everything before `end` is on disk.
     pub async fn durable(&self, end: LogPosition) -> Result<(), AppendError> {
+        if self.is_durable(end)? {
+            return Ok(());
+        }
         let waiter = {
-            let state = self.state.borrow();
-            if state.log.durable() >= end {
-                return Ok(());
-            }
-            state.can_log()?;
             let (setter, waiter) = slot();
             let mut waiting = self.waiting.borrow_mut();
             let place = waiting.partition_point(|one| one.end <= end);

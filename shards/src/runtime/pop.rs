@@ -22,7 +22,7 @@ use crate::pop::{AckOutcome, Extended, Handed, LookBudget, PopError, PopRequest,
 use crate::queue::QueueSlot;
 use crate::record::Record;
 use crate::shard::{AppendError, Shard};
-use crate::types::{Millis, QueueOffset};
+use crate::types::{LogPosition, Millis, QueueOffset};
 
 /// What a pop got of one queue.
 #[derive(Clone, Debug, Default)]
@@ -226,20 +226,22 @@ impl LiveShard {
         }
     }
 
-    /// A group has consumed messages; returns when that is durable.
-    pub async fn pop_ack(&self, topic: &str, group: &str, queue_id: u32, messages: &[Handed]) -> Result<AckOutcome, AppendError> {
-        let outcome = self.when_there_is_room(|shard| shard.pop_ack(topic, group, queue_id, messages)).await?;
-        self.settled(topic, queue_id, outcome).await?;
-        Ok(outcome)
+    /// A group has consumed messages. Waits neither for room in the log, which an error says, nor until it is durable; who waits for a queue
+    /// that is freed by it is for the caller to tell with `pop_freed`.
+    pub fn pop_ack(&self, topic: &str, group: &str, queue_id: u32, messages: &[Handed]) -> Result<AckOutcome, AppendError> {
+        self.popping(|shard| shard.pop_ack(topic, group, queue_id, messages))
+    }
+
+    /// Wakes who waits for a queue that acks have freed, once they are durable.
+    pub async fn pop_freed(&self, topic: &str, queue_id: u32, end: LogPosition) {
+        if self.durable(end).await.is_ok() {
+            self.raise_queue(topic, queue_id);
+        }
     }
 
     /// Messages whose invisible time was over are stored elsewhere, or gone.
     pub async fn pop_revived(&self, topic: &str, group: &str, queue_id: u32, messages: &[Handed]) -> Result<(), AppendError> {
         let outcome = self.when_there_is_room(|shard| shard.pop_revived(topic, group, queue_id, messages)).await?;
-        self.settled(topic, queue_id, outcome).await
-    }
-
-    async fn settled(&self, topic: &str, queue_id: u32, outcome: AckOutcome) -> Result<(), AppendError> {
         let AckOutcome::Done { end, freed } = outcome else { return Ok(()) };
         self.appended();
         let durable = self.durable(end).await;

@@ -6,6 +6,7 @@
 //! Before: `broker::pull`, `broker::offset`, `broker::view`; after: `queue::plan`, `runtime::commit_log`.
 
 use std::fmt;
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::cold::HeldExtent;
 use super::commit_log::Piece;
 use super::live::LiveShard;
 use super::selection::Selection;
-use super::{Lane, should_yield, sleep, spawn, uptime, yield_now};
+use super::{Buffer, Lane, should_yield, sleep, spawn, uptime, yield_now};
 use super::{SlotSetter, slot};
 use crate::filter::{PropertyFilter, TagFilter};
 use crate::queue::{IndexRead, Plan, PlannedRead, Pull, PullLimits, PullStatus, QueueSlot, Wants, plan};
@@ -322,6 +323,18 @@ impl LiveShard {
         let is_record =
             Record::parse(&bytes).is_ok_and(|record| record.verify(physical_offset, None).is_ok() && record.verify_crc().is_ok());
         Ok(is_record.then_some(bytes))
+    }
+
+    /// The same without a copy, of a record that the shard itself knows to start there. `None`: memory does not have it, or nobody may see
+    /// it yet; `record` says which.
+    pub fn record_in_memory(&self, position: LogPosition) -> Option<(Rc<Buffer>, Range<usize>)> {
+        let state = self.state.borrow();
+        let (head, size) = state.tail.get(position, 4)?;
+        let size = u32::from_be_bytes(head.as_slice()[size].try_into().expect("four bytes")) as usize;
+        if position.advance(size as u64) > state.log.acknowledged() {
+            return None;
+        }
+        state.tail.get(position, size)
     }
 
     async fn bytes(&self, position: LogPosition, len: usize) -> Result<Option<Vec<u8>>, ReadError> {

@@ -3,21 +3,29 @@
 //! A message is named by its queue, its offset and the time of its pop; the rest of a handle is only passed on. An ack of what is not held any more is as good as
 //! one of what is: the client cannot know. Answers come when they are durable.
 //!
+//! There is an ack for each message, so those of this core's queues are made at once, from the borrowed frame, and their answers wait in
+//! `promises`; only what other cores take part in, or what must wait for room, is a task.
+//!
 //! Before: `broker::dispatch`; after: `shards::runtime::pop`, on the queue's core.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use ringmq_shards::pop::{AckOutcome, Handed};
-use ringmq_shards::runtime::{self, mesh::Request};
-use ringmq_shards::types::{Millis, QueueOffset};
+use ringmq_shards::runtime::{self, Lane, mesh::Request};
+use ringmq_shards::shard::AppendError;
+use ringmq_shards::types::{LogPosition, Millis, QueueOffset, ShardId};
 
 use super::take::{FAQ, NOT_SET};
 use crate::broker::core::Core;
-use crate::broker::dispatch::Call;
+use crate::broker::dispatch::{self, Call};
+use crate::broker::promises::Asker;
 use crate::broker::response::{Refusal, Response};
-use crate::remoting::code::ResponseCode;
+use crate::net::{Connection, Flow};
+use crate::remoting::code::{RequestCode, ResponseCode};
 use crate::remoting::message::pop::{BadHandle, Handle, ORDER_REVIVE_QUEUE, RetryKind};
 use crate::remoting::request::pop::{AckMessage, ChangeInvisibleTime, batch_acks};
+use crate::remoting::{Frame, Header};
 
 /// As for a pop.
 const INVISIBLE_MILLIS_MAX: i64 = 366 * 24 * 3_600_000;
@@ -28,75 +36,176 @@ impl From<BadHandle> for Refusal {
     }
 }
 
-pub async fn ack(call: Call) -> Result<Response, Refusal> {
-    let core = &call.core;
-    let ack = {
-        let header = call.header();
-        let request = AckMessage::decode(&header)?;
-        let queue_id = check_queue(core, &call, request.topic, request.queue_id)?;
-        let handle = Handle::parse(request.extra_info)?;
-        let message = Handed { offset: QueueOffset(request.offset), pop_time: Millis(handle.pop_time) };
-        Ack {
-            topic: request.topic.to_owned(),
-            group: request.consumer_group.to_owned(),
-            queue_id,
-            messages: vec![message],
-            is_batch: false,
-        }
-    };
-    let owner = core.placement.queue(&ack.topic, ack.queue_id, core.id);
-    core.mesh.ask(owner, core, ack).await.ok_or_else(Refusal::stopping)??;
-    Ok(Response::success())
+pub fn ack(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>) -> Flow {
+    let settled = ack_of(core, connection.peer, header).and_then(|(ack, message)| settle_here(core, &[(ack, &[message])]));
+    answer(core, connection, frame, header, settled)
 }
 
-pub async fn ack_batch(call: Call) -> Result<Response, Refusal> {
-    let core = &call.core;
-    let batches = batch_acks(call.body())?;
-    if batches.is_empty() {
-        return Err(Refusal::new(ResponseCode::NoMessage, "the batch has no acks".to_owned()));
-    }
-    for batch in batches {
-        let topic = RetryKind::from_text(&batch.retry).topic(&batch.topic, &batch.group);
-        let queue_id = check_queue(core, &call, &topic, batch.queue_id)?;
-        let handed = |offset: i64| Handed { offset: QueueOffset(offset), pop_time: Millis(batch.pop_time) };
-        let messages = batch.offsets.iter().copied().map(handed).collect();
-        let ack = Ack { topic, group: batch.group, queue_id, messages, is_batch: true };
-        let owner = core.placement.queue(&ack.topic, ack.queue_id, core.id);
-        core.mesh.ask(owner, core, ack).await.ok_or_else(Refusal::stopping)??;
-    }
-    Ok(Response::success())
+pub fn ack_batch(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>) -> Flow {
+    let settled = acks_of(core, connection.peer, frame.body).and_then(|acks| {
+        let acks: Vec<_> = acks.iter().map(|ack| (ack.borrowed(), &ack.messages[..])).collect();
+        settle_here(core, &acks)
+    });
+    answer(core, connection, frame, header, settled)
 }
 
-/// Messages of one queue that a group has consumed.
-struct Ack {
-    topic: String,
-    group: String,
+fn answer(
+    core: &Rc<Core>,
+    connection: &Rc<Connection>,
+    frame: &Frame<'_>,
+    header: &Header<'_>,
+    settled: Result<Option<LogPosition>, Refusal>,
+) -> Flow {
+    match settled {
+        Ok(Some(end)) => core.promises.success_at(&core.live, end, Asker::of(connection, frame.encoding, header)),
+        Ok(None) => dispatch::start(core, connection, frame, header, |call| Box::pin(settle_anywhere(call))),
+        Err(refusal) => Asker::of(connection, frame.encoding, header).refuse(refusal),
+    }
+    Flow::Taken
+}
+
+/// A group has consumed messages of a queue. What of a batch lies outside of the queue is passed over.
+#[derive(Clone, Copy)]
+struct Ack<'a> {
+    topic: &'a str,
+    group: &'a str,
     queue_id: u32,
-    messages: Vec<Handed>,
-    /// What of a batch lies outside of the queue is passed over.
     is_batch: bool,
 }
 
-impl Request<Core> for Ack {
-    type Reply = Result<(), Refusal>;
+/// The same with its messages, to be taken elsewhere.
+struct OwnedAck {
+    topic: String,
+    group: String,
+    queue_id: u32,
+    is_batch: bool,
+    messages: Vec<Handed>,
+}
 
-    async fn serve(mut self, core: Rc<Core>) -> Self::Reply {
-        let (min, max) = ends(&core, &self.topic, self.queue_id);
-        if self.is_batch {
-            self.messages.retain(|message| min <= message.offset && message.offset <= max);
-        } else if let Some(message) = self.messages.iter().find(|message| message.offset < min || message.offset > max) {
-            let (topic, queue_id, offset) = (&self.topic, self.queue_id, message.offset);
+impl OwnedAck {
+    fn borrowed(&self) -> Ack<'_> {
+        Ack { topic: &self.topic, group: &self.group, queue_id: self.queue_id, is_batch: self.is_batch }
+    }
+}
+
+fn ack_of<'a>(core: &Core, peer: SocketAddr, header: &'a Header<'_>) -> Result<(Ack<'a>, Handed), Refusal> {
+    let request = AckMessage::decode(header)?;
+    let queue_id = check_queue(core, peer, request.topic, request.queue_id)?;
+    let handle = Handle::parse(request.extra_info)?;
+    let message = Handed { offset: QueueOffset(request.offset), pop_time: Millis(handle.pop_time) };
+    Ok((Ack { topic: request.topic, group: request.consumer_group, queue_id, is_batch: false }, message))
+}
+
+fn acks_of(core: &Core, peer: SocketAddr, body: &[u8]) -> Result<Vec<OwnedAck>, Refusal> {
+    let batches = batch_acks(body)?;
+    if batches.is_empty() {
+        return Err(Refusal::new(ResponseCode::NoMessage, "the batch has no acks".to_owned()));
+    }
+    let acks = batches.into_iter().map(|batch| {
+        let topic = RetryKind::from_text(&batch.retry).topic(&batch.topic, &batch.group);
+        let queue_id = check_queue(core, peer, &topic, batch.queue_id)?;
+        let handed = |offset: &i64| Handed { offset: QueueOffset(*offset), pop_time: Millis(batch.pop_time) };
+        let messages = batch.offsets.iter().map(handed).collect();
+        Ok(OwnedAck { topic, group: batch.group, queue_id, is_batch: true, messages })
+    });
+    acks.collect()
+}
+
+/// Makes acks whose queues are all of this core; where the log must be durable for them. `None`: another core has to take part,
+/// or the log has no room. Then some may be made already, which does no harm when all of them come again.
+fn settle_here(core: &Rc<Core>, acks: &[(Ack<'_>, &[Handed])]) -> Result<Option<LogPosition>, Refusal> {
+    if acks.iter().any(|(ack, _)| core.placement.queue(ack.topic, ack.queue_id, core.id) != core.id) {
+        return Ok(None);
+    }
+    let mut end = LogPosition::ZERO;
+    for (ack, messages) in acks {
+        match settle_one(core, *ack, messages)? {
+            Some(of_one) => end = end.max(of_one),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(end))
+}
+
+/// Where the log must be durable for it; `None`: it has no room.
+fn settle_one(core: &Rc<Core>, ack: Ack<'_>, messages: &[Handed]) -> Result<Option<LogPosition>, Refusal> {
+    let Ack { topic, group, queue_id, is_batch } = ack;
+    let (min, max) = ends(core, topic, queue_id);
+    let is_inside = |message: &Handed| min <= message.offset && message.offset <= max;
+    let inside: Vec<Handed>;
+    let messages = match messages.iter().find(|message| !is_inside(message)) {
+        None => messages,
+        Some(_) if is_batch => {
+            inside = messages.iter().copied().filter(is_inside).collect();
+            &inside
+        }
+        Some(Handed { offset, .. }) => {
             let remark = format!("offset is illegal, key:{topic}@{queue_id}, commit:{offset}, store:{min}~{max}");
             return Err(Refusal::new(ResponseCode::NoMessage, remark));
         }
-        match core.live.pop_ack(&self.topic, &self.group, self.queue_id, &self.messages).await? {
-            AckOutcome::Done { .. } => Ok(()),
-            AckOutcome::NotInBatch { offset } => {
-                let remark =
-                    format!("offset is illegal, the batch held of {}@{} does not have {offset}", self.topic, self.queue_id);
-                Err(Refusal::new(ResponseCode::MessageIllegal, remark))
+    };
+    match core.live.pop_ack(topic, group, queue_id, messages) {
+        Ok(AckOutcome::Done { end, freed }) => {
+            if freed {
+                let (core, topic) = (core.clone(), topic.to_owned());
+                let _detached = runtime::spawn(Lane::Network, async move { core.live.pop_freed(&topic, queue_id, end).await });
             }
+            Ok(Some(end))
         }
+        Ok(AckOutcome::NotInBatch { offset }) => {
+            let remark = format!("offset is illegal, the batch held of {topic}@{queue_id} does not have {offset}");
+            Err(Refusal::new(ResponseCode::MessageIllegal, remark))
+        }
+        Err(AppendError::NoRoom) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The same request once more, with time to wait for room and to ask other cores.
+async fn settle_anywhere(call: Call) -> Result<Response, Refusal> {
+    let (core, peer) = (&call.core, call.connection().peer);
+    let acks = {
+        let header = call.header();
+        if header.code == RequestCode::BatchAckMessage.number() {
+            acks_of(core, peer, call.body())?
+        } else {
+            let (ack, message) = ack_of(core, peer, &header)?;
+            let Ack { topic, group, queue_id, is_batch } = ack;
+            vec![OwnedAck { topic: topic.to_owned(), group: group.to_owned(), queue_id, is_batch, messages: vec![message] }]
+        }
+    };
+    let mut by_owner: Vec<(ShardId, Vec<OwnedAck>)> = Vec::new();
+    for ack in acks {
+        let owner = core.placement.queue(&ack.topic, ack.queue_id, core.id);
+        match by_owner.iter_mut().find(|(known, _)| *known == owner) {
+            Some((_, acks)) => acks.push(ack),
+            None => by_owner.push((owner, vec![ack])),
+        }
+    }
+    for (owner, acks) in by_owner {
+        core.mesh.ask(owner, core, AcksThere(acks)).await.ok_or_else(Refusal::stopping)??;
+    }
+    Ok(Response::success())
+}
+
+/// At a shard: acks of its queues.
+struct AcksThere(Vec<OwnedAck>);
+
+impl Request<Core> for AcksThere {
+    type Reply = Result<(), Refusal>;
+
+    async fn serve(self, core: Rc<Core>) -> Self::Reply {
+        let mut end = LogPosition::ZERO;
+        for ack in &self.0 {
+            let of_one = loop {
+                match settle_one(&core, ack.borrowed(), &ack.messages)? {
+                    Some(end) => break end,
+                    None => core.live.room().await,
+                }
+            };
+            end = end.max(of_one);
+        }
+        Ok(core.live.durable(end).await?)
     }
 }
 
@@ -105,7 +214,7 @@ pub async fn change_invisible_time(call: Call) -> Result<Response, Refusal> {
     let (extend, revive_queue) = {
         let header = call.header();
         let request = ChangeInvisibleTime::decode(&header)?;
-        let queue_id = check_queue(core, &call, request.topic, request.queue_id)?;
+        let queue_id = check_queue(core, call.connection().peer, request.topic, request.queue_id)?;
         let handle = Handle::parse(request.extra_info)?;
         let extend = Extend {
             topic: request.topic.to_owned(),
@@ -160,7 +269,7 @@ fn ends(core: &Core, topic: &str, queue_id: u32) -> (QueueOffset, QueueOffset) {
     slot.map_or((QueueOffset::ZERO, QueueOffset::ZERO), |slot| (shard.queues.min(slot), shard.queues.max_visible(slot)))
 }
 
-fn check_queue(core: &Core, call: &Call, topic: &str, queue_id: i32) -> Result<u32, Refusal> {
+fn check_queue(core: &Core, peer: SocketAddr, topic: &str, queue_id: i32) -> Result<u32, Refusal> {
     let shard = core.live.state.borrow();
     let Some(config) = shard.topics.get(topic) else {
         let remark = format!("topic[{topic}] not exist, apply first please! {FAQ}");
@@ -168,9 +277,8 @@ fn check_queue(core: &Core, call: &Call, topic: &str, queue_id: i32) -> Result<u
     };
     u32::try_from(queue_id).ok().filter(|queue_id| *queue_id < config.read_queue_nums).ok_or_else(|| {
         let remark = format!(
-            "queueId[{queue_id}] is illegal, topic:[{topic}] topicConfig.readQueueNums:[{}] consumer:[/{}]",
-            config.read_queue_nums,
-            call.connection().peer
+            "queueId[{queue_id}] is illegal, topic:[{topic}] topicConfig.readQueueNums:[{}] consumer:[/{peer}]",
+            config.read_queue_nums
         );
         Refusal::new(ResponseCode::MessageIllegal, remark)
     })

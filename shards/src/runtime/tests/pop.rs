@@ -127,8 +127,7 @@ async fn consume(told: Rc<RefCell<Told>>, filter: Option<PropertyFilter>) {
         };
         if let Some((message, pop_time)) = picked {
             told.borrow_mut().acking.insert(message);
-            let acked = live.pop_ack(TOPIC, GROUP, message.0, &[Handed { offset: message.1, pop_time }]).await.unwrap();
-            assert!(matches!(acked, AckOutcome::Done { .. }));
+            acked(&live, message.0, Handed { offset: message.1, pop_time }).await;
             let mut told = told.borrow_mut();
             told.acking.remove(&message);
             told.held.remove(&message);
@@ -138,6 +137,18 @@ async fn consume(told: Rc<RefCell<Told>>, filter: Option<PropertyFilter>) {
             sleep(Duration::from_millis(random() % 120)).await;
         }
     }
+}
+
+/// Acks a message of the group; returns when that is durable.
+async fn acked(live: &LiveShard, queue_id: u32, message: Handed) {
+    let end = loop {
+        match live.pop_ack(TOPIC, GROUP, queue_id, &[message]) {
+            Ok(AckOutcome::Done { end, .. }) => break end,
+            Err(AppendError::NoRoom) => live.room().await,
+            other => panic!("{message:?}: {other:?}"),
+        }
+    };
+    live.durable(end).await.unwrap();
 }
 
 /// After the crash: pops all there is, then lets the time of the consumers run out.
@@ -269,7 +280,7 @@ fn an_offset_that_is_set_back_gives_again_what_is_not_in_flight() {
         };
         let first = now();
         assert_eq!(pop(3).await, [0, 1, 2]);
-        live.pop_ack(TOPIC, GROUP, 0, &[Handed { offset: QueueOffset(0), pop_time: first }]).await.unwrap();
+        acked(&live, 0, Handed { offset: QueueOffset(0), pop_time: first }).await;
         let set = |offset| {
             let commit = crate::offsets::OffsetCommit { topic: TOPIC, group: GROUP, queue_id: 0, offset: QueueOffset(offset) };
             live.commit_offset(commit).unwrap();
@@ -306,9 +317,7 @@ fn what_is_not_wanted_is_passed_over_and_holds_nothing_back() {
             let request = PopRequest { properties: Some(&filter), ..request(count, time, FOREVER) };
             live.pop(&request, &[0]).await.unwrap()
         };
-        let ack = async |offset| {
-            live.pop_ack(TOPIC, GROUP, 0, &[Handed { offset: QueueOffset(offset), pop_time: time }]).await.unwrap();
-        };
+        let ack = async |offset| acked(&live, 0, Handed { offset: QueueOffset(offset), pop_time: time }).await;
         let first = pop(2).await;
         assert_eq!((offsets(&first), first[0].is_cut), (vec![2, 5], false));
         let record = Record::parse(&first[0].body).unwrap();
