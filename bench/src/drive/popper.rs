@@ -54,7 +54,7 @@ pub struct Popping {
     pub acks: Acks,
     /// Bodies are checked against their CRC.
     pub check: bool,
-    /// Messages that all threads together have still to get and ack.
+    /// Messages that all threads together have still to get and to hear of their acks.
     pub left: Arc<AtomicU64>,
 }
 
@@ -277,12 +277,13 @@ impl Popper {
             place.doing = Doing::Nothing;
             place.again_at = now;
         }
+        // Also of a refused one nothing more is to come in this run.
+        let _ = self.popping.left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(acking.first)));
         if !good {
             return acking.messages;
         }
         self.recorder.success(now, now, acking.messages, acking.bytes);
         self.recorder.latency(ACK, place.asked, now - place.asked);
-        let _ = self.popping.left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(acking.first)));
         0
     }
 

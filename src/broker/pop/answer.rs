@@ -3,6 +3,8 @@
 //! Records of a retry topic are written anew, with the name of the topic that was popped and their handle as a property,
 //! unless `popResponseReturnActualRetryTopic` says otherwise: clients route by the topic's name.
 
+use std::borrow::Cow;
+
 use ringmq_shards::queue::PullStatus;
 use ringmq_shards::record::{NewMessage, Record};
 
@@ -11,6 +13,9 @@ use crate::remoting::code::ResponseCode;
 use crate::remoting::message::pop::{Handle, OffsetTables, RetryKind};
 use crate::remoting::message::{properties, records};
 use crate::remoting::{Encoding, ResponseWriter};
+
+/// About what an answer has before its records.
+const HEAD_BYTES: usize = 1024;
 
 /// What the reply says beside the messages.
 pub struct Stamp<'a> {
@@ -22,7 +27,7 @@ pub struct Stamp<'a> {
 
 pub fn write_answer(encoding: Encoding, opaque: i32, pop: &Pop, harvest: &Harvest, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
     let mut tables = OffsetTables::default();
-    let mut body = Vec::new();
+    let mut bodies: Vec<Cow<'_, [u8]>> = Vec::with_capacity(harvest.found.len());
     for Found { retry, popped } in &harvest.found {
         let offsets: Vec<i64> = popped.offsets.iter().map(|offset| offset.0).collect();
         tables.add(*retry, popped.queue_id, popped.start.0, &offsets);
@@ -30,23 +35,27 @@ pub fn write_answer(encoding: Encoding, opaque: i32, pop: &Pop, harvest: &Harves
             tables.add_counts(*retry, popped.queue_id, offsets.iter().copied().zip(popped.counts.iter().copied()));
         }
         if *retry == RetryKind::Normal || stamp.actual_retry_topic {
-            body.extend_from_slice(&popped.body);
-        } else {
-            for record in records(&popped.body).map_while(Result::ok) {
-                let handle = Handle {
-                    start: popped.start.0,
-                    pop_time: pop.pop_time.0,
-                    invisible_time: pop.invisible_millis,
-                    revive_queue: stamp.revive_queue,
-                    retry: *retry,
-                    broker: stamp.broker,
-                    queue_id: popped.queue_id as i32,
-                    offset: Some(record.queue_offset().0),
-                };
-                rewrite(&record, &pop.topic, &handle, &mut body);
-            }
+            bodies.push(Cow::Borrowed(&popped.body));
+            continue;
         }
+        let mut body = Vec::new();
+        for record in records(&popped.body).map_while(Result::ok) {
+            let handle = Handle {
+                start: popped.start.0,
+                pop_time: pop.pop_time.0,
+                invisible_time: pop.invisible_millis,
+                revive_queue: stamp.revive_queue,
+                retry: *retry,
+                broker: stamp.broker,
+                queue_id: popped.queue_id as i32,
+                offset: Some(record.queue_offset().0),
+            };
+            rewrite(&record, &pop.topic, &handle, &mut body);
+        }
+        bodies.push(Cow::Owned(body));
     }
+    let body_bytes = bodies.iter().map(|body| body.len()).sum();
+    out.reserve(body_bytes + HEAD_BYTES);
     let status = if harvest.messages > 0 { PullStatus::Found } else { PullStatus::NoMessageInQueue };
     let mut writer = ResponseWriter::new(out, encoding, opaque, stamp.code.number())
         .remark(status.name())
@@ -59,7 +68,9 @@ pub fn write_answer(encoding: Encoding, opaque: i32, pop: &Pop, harvest: &Harves
     if pop.orderly.is_some() {
         writer = writer.field("orderCountInfo", &tables.order_counts);
     }
-    writer.body(&body).finish();
+    if writer.finish_before_body(body_bytes) {
+        bodies.iter().for_each(|body| out.extend_from_slice(body));
+    }
 }
 
 fn rewrite(record: &Record<'_>, topic: &str, handle: &Handle<'_>, out: &mut Vec<u8>) {
