@@ -164,9 +164,14 @@ impl LiveShard {
         self.durable(end).await
     }
 
-    /// The same for a change that is durable at its home already.
+    /// The same for a change that is durable at its home already: it is so, and is taken as soon as the disk lets it.
     pub async fn change_told(&self, change: Change) -> Result<(), AppendError> {
-        self.change_in_memory(change).await.map(|_| ())
+        loop {
+            match self.change_in_memory(change.clone()).await {
+                Err(AppendError::DiskFull(_)) if !self.is_stopping() => self.room().await,
+                made => return made.map(drop),
+            }
+        }
     }
 
     async fn change_in_memory(&self, change: Change) -> Result<LogPosition, AppendError> {

@@ -13,6 +13,7 @@ mod shard;
 mod sockets;
 mod tasks;
 mod timers;
+mod told;
 mod unread;
 mod worlds;
 
