@@ -55,10 +55,14 @@ pub fn run(args: &Floor) -> Result<(), String> {
     // Bound here for every kind: glommio's own `bind` would share the port with a floor that was forgotten.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))
         .map_err(|error| format!("port {}: {error}; choose another --port", args.port))?;
-    println!("ready: {:?} floor on 127.0.0.1:{}, core {}", args.kind, args.port, args.core);
+    let ready = format!("ready: {:?} floor on 127.0.0.1:{}, core {}", args.kind, args.port, args.core);
+    if !matches!(args.kind, Kind::Ringmq) {
+        println!("{ready}");
+    }
     match args.kind {
         Kind::Glommio => self::glommio::serve(listener, args.core),
-        Kind::Ringmq => self::ringmq::serve(listener, args.core),
+        // It binds again, and is ready after that.
+        Kind::Ringmq => self::ringmq::serve(listener, args.core, ready),
         Kind::Epoll => pin(args.core).and_then(|()| epoll::serve(listener)),
         Kind::Uring => pin(args.core).and_then(|()| uring::serve(listener)),
     }

@@ -10,16 +10,17 @@ use ringmq_shards::runtime::{Lane, Listener, Stream, should_yield, spawn, yield_
 use super::answer::{Answers, Input, READ_BYTES};
 use super::on_executor;
 
-/// Returns only when it cannot go on.
-pub fn serve(listener: TcpListener, core: usize) -> io::Result<()> {
+/// Returns only when it cannot go on; prints `ready` when clients can connect.
+pub fn serve(listener: TcpListener, core: usize, ready: String) -> io::Result<()> {
     let address = listener.local_addr()?;
     // The runtime binds its own.
     drop(listener);
-    on_executor(core, move || accept(address))
+    on_executor(core, move || accept(address, ready))
 }
 
-async fn accept(address: SocketAddr) -> io::Result<()> {
+async fn accept(address: SocketAddr, ready: String) -> io::Result<()> {
     let listener = Listener::bind(address, false)?;
+    println!("{ready}");
     let answers = Rc::new(Answers::new());
     loop {
         let stream = listener.accept().await?;
