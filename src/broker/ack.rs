@@ -121,16 +121,12 @@ impl Acks {
 
     /// Answers all whose records end at or before `durable`.
     pub fn durable(&self, core: &Rc<Core>, durable: LogPosition) {
-        let Some(mut pending) = self.take_until(durable) else { return };
-        // Where nobody waits for the disk there is nothing to be measured: the clock is read for those who wait together.
-        let now = (core.live.log.options.flush == Flush::Sync).then(runtime::now);
-        loop {
+        let mut now = None;
+        while let Some(pending) = self.take_until(durable) {
+            // Read once for those who wait together. Where nobody waits for the disk there is nothing to be measured.
+            let now = *now.get_or_insert_with(|| (core.live.log.options.flush == Flush::Sync).then(runtime::now));
             core.put_times.count(now.map_or(0, |now| now.since(pending.appended_at)));
             deliver(core, pending.waiter, Ok(pending.stored));
-            match self.take_until(durable) {
-                Some(next) => pending = next,
-                None => return,
-            }
         }
     }
 

@@ -16,10 +16,11 @@ use ringmq_shards::shard::{Change, Shard};
 use ringmq_shards::topic::{
     BadTopicUpdate, FirstSend, TopicChange, TopicConfig, TopicFilterType, TopicName, TopicUpdate, TopicsFull,
 };
-use ringmq_shards::types::{Millis, ShardId};
+use ringmq_shards::types::Millis;
 
 use super::busy::Busy;
 use super::core::Core;
+use super::everywhere::{ask_all, ask_each};
 use super::response::Refusal;
 use crate::remoting::code::ResponseCode;
 
@@ -195,24 +196,17 @@ impl Request<Core> for Wanted {
             let new_topic = begins_to_settle(&core, &change);
             // Where this fails the topic is in the home's memory only, and stays unsettled there.
             core.live.change(change.clone()).await?;
-            let told = tell_others(&core, &change).await;
+            let others = core.placement.broker(core.id).filter(|shard| *shard != core.id);
+            let told = ask_each(&core, others.map(|shard| (shard, Told(change.clone())))).await;
             if new_topic {
                 // Also when a core could not take it: that core answers for itself.
-                for shard in others(&core) {
-                    core.mesh.ask(shard, &core, Settled).await;
-                }
-                core.settling.ends();
+                ask_all(&core, Settled).await;
             }
-            told?;
+            told.into_iter().collect::<Result<(), Refusal>>()?;
             core.settings_changed(&change);
         }
         Ok(())
     }
-}
-
-fn others(core: &Core) -> impl Iterator<Item = ShardId> {
-    let here = core.id;
-    core.placement.broker(here).filter(move |shard| *shard != here)
 }
 
 /// Whether the change makes a topic that is not here yet.
@@ -223,16 +217,6 @@ fn begins_to_settle(core: &Core, change: &Change) -> bool {
         core.settling.begins(&topic.name);
     }
     is_new
-}
-
-/// Tells all of them, whatever one of them says.
-async fn tell_others(core: &Rc<Core>, change: &Change) -> Result<(), Refusal> {
-    let mut all = Ok(());
-    for shard in others(core) {
-        let told = core.mesh.ask(shard, core, Told(change.clone())).await;
-        all = all.and(told.unwrap_or(Ok(())));
-    }
-    all
 }
 
 /// At every other core: a change that is durable at the home.
@@ -248,7 +232,8 @@ impl Request<Core> for Told {
     }
 }
 
-/// At every other core: all have what they were told last.
+/// At every core: all have what they were told last.
+#[derive(Clone)]
 struct Settled;
 
 impl Request<Core> for Settled {

@@ -5,7 +5,8 @@
 //! - An answer says success only after the sync that covers what it reports (law 1), also where messages are acknowledged before. From
 //!   a poisoned log on, every waiter gets code 14, and none is left to time out.
 //!
-//! Before: handlers that need not wait for anything else (`pop::settle`); after: `net::connection`.
+//! Before: handlers that mostly need not wait for anything else (`pop::settle`, `transaction`); after: `net::connection`, or
+//! `dispatch::start`.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -15,10 +16,12 @@ use ringmq_shards::runtime::live::LiveShard;
 use ringmq_shards::shard::AppendError;
 use ringmq_shards::types::LogPosition;
 
+use super::core::Core;
+use super::dispatch::{self, Answer, Call};
 use super::response::{Refusal, Response, write_refusal};
-use crate::net::Connection;
 use crate::net::connection::InFlight;
-use crate::remoting::{Encoding, Header};
+use crate::net::{Connection, Flow};
+use crate::remoting::{Encoding, Frame, Header};
 
 #[derive(Default)]
 pub struct Promises {
@@ -26,7 +29,7 @@ pub struct Promises {
 }
 
 /// Whom to answer.
-pub struct Asker {
+struct Asker {
     in_flight: InFlight,
     encoding: Encoding,
     opaque: i32,
@@ -34,7 +37,7 @@ pub struct Asker {
 }
 
 impl Asker {
-    pub fn of(connection: &Rc<Connection>, encoding: Encoding, header: &Header<'_>) -> Asker {
+    fn of(connection: &Rc<Connection>, encoding: Encoding, header: &Header<'_>) -> Asker {
         Asker { in_flight: connection.begin(), encoding, opaque: header.opaque, oneway: header.is_oneway() }
     }
 
@@ -47,19 +50,33 @@ impl Asker {
             Err(refusal) => write_refusal(self.encoding, self.opaque, &refusal, out),
         });
     }
+}
 
-    pub fn refuse(self, refusal: Refusal) {
-        self.answer(Err(refusal));
+/// Answers a request that was tried at once: with success when the log of this core is durable up to there. `None`: something
+/// is to be waited for or asked elsewhere first, so `task` does it, with a copy of the frame.
+pub fn answer(
+    core: &Rc<Core>,
+    connection: &Rc<Connection>,
+    frame: &Frame<'_>,
+    header: &Header<'_>,
+    tried: Result<Option<LogPosition>, Refusal>,
+    task: fn(Call) -> Answer,
+) -> Flow {
+    match tried {
+        Ok(Some(end)) => core.promises.success_at(&core.live, end, Asker::of(connection, frame.encoding, header)),
+        Ok(None) => dispatch::start(core, connection, frame, header, task),
+        Err(refusal) => Asker::of(connection, frame.encoding, header).answer(Err(refusal)),
     }
+    Flow::Taken
 }
 
 impl Promises {
     /// Answers with success when the log of this core is durable up to `end`.
-    pub fn success_at(&self, live: &LiveShard, end: LogPosition, asker: Asker) {
+    fn success_at(&self, live: &LiveShard, end: LogPosition, asker: Asker) {
         match live.is_durable(end) {
             Ok(true) => asker.answer(Ok(())),
             Ok(false) => self.waiting.borrow_mut().put(end, asker),
-            Err(error) => asker.refuse(error.into()),
+            Err(error) => asker.answer(Err(error.into())),
         }
     }
 
@@ -71,7 +88,7 @@ impl Promises {
 
     pub fn failed(&self, error: &AppendError) {
         while let Some(asker) = { self.waiting.borrow_mut().take_until(LogPosition(u64::MAX)) } {
-            asker.refuse(error.clone().into());
+            asker.answer(Err(error.clone().into()));
         }
     }
 }

@@ -16,8 +16,8 @@ use ringmq_shards::transaction::{GIVEN_UP_TOPIC, HALF_TOPIC, Half, property, wit
 use ringmq_shards::types::{LogPosition, ShardId};
 
 use super::core::Core;
-use super::dispatch::{self, Call};
-use super::promises::Asker;
+use super::dispatch::Call;
+use super::promises;
 use super::put::OwnedMessage;
 use super::response::{Refusal, Response};
 use crate::net::{Connection, Flow};
@@ -35,12 +35,7 @@ enum Decision {
 }
 
 pub fn end(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>) -> Flow {
-    match end_here(core, header) {
-        Ok(Some(end)) => core.promises.success_at(&core.live, end, Asker::of(connection, frame.encoding, header)),
-        Ok(None) => dispatch::start(core, connection, frame, header, |call| Box::pin(end_anywhere(call))),
-        Err(refusal) => Asker::of(connection, frame.encoding, header).refuse(refusal),
-    }
-    Flow::Taken
+    promises::answer(core, connection, frame, header, end_here(core, header), |call| Box::pin(end_anywhere(call)))
 }
 
 /// Nearly always an end comes right behind its half message, which is in memory then and on this core: it is ended at once, from the

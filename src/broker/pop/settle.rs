@@ -18,8 +18,8 @@ use ringmq_shards::types::{LogPosition, Millis, QueueOffset, ShardId};
 
 use super::take::{FAQ, NOT_SET};
 use crate::broker::core::Core;
-use crate::broker::dispatch::{self, Call};
-use crate::broker::promises::Asker;
+use crate::broker::dispatch::Call;
+use crate::broker::promises;
 use crate::broker::response::{Refusal, Response};
 use crate::net::{Connection, Flow};
 use crate::remoting::code::{RequestCode, ResponseCode};
@@ -38,7 +38,7 @@ impl From<BadHandle> for Refusal {
 
 pub fn ack(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>) -> Flow {
     let settled = ack_of(core, connection.peer, header).and_then(|(ack, message)| settle_here(core, &[(ack, &[message])]));
-    answer(core, connection, frame, header, settled)
+    promises::answer(core, connection, frame, header, settled, |call| Box::pin(settle_anywhere(call)))
 }
 
 pub fn ack_batch(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, header: &Header<'_>) -> Flow {
@@ -46,22 +46,7 @@ pub fn ack_batch(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>
         let acks: Vec<_> = acks.iter().map(|ack| (ack.borrowed(), &ack.messages[..])).collect();
         settle_here(core, &acks)
     });
-    answer(core, connection, frame, header, settled)
-}
-
-fn answer(
-    core: &Rc<Core>,
-    connection: &Rc<Connection>,
-    frame: &Frame<'_>,
-    header: &Header<'_>,
-    settled: Result<Option<LogPosition>, Refusal>,
-) -> Flow {
-    match settled {
-        Ok(Some(end)) => core.promises.success_at(&core.live, end, Asker::of(connection, frame.encoding, header)),
-        Ok(None) => dispatch::start(core, connection, frame, header, |call| Box::pin(settle_anywhere(call))),
-        Err(refusal) => Asker::of(connection, frame.encoding, header).refuse(refusal),
-    }
-    Flow::Taken
+    promises::answer(core, connection, frame, header, settled, |call| Box::pin(settle_anywhere(call)))
 }
 
 /// A group has consumed messages of a queue. What of a batch lies outside of the queue is passed over.
