@@ -48,22 +48,8 @@ fn allocations(run: impl FnOnce()) -> u64 {
 
 fn send(encoding: Encoding, properties: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    let send = SendMessage {
-        producer_group: "producers",
-        topic: "TopicTest",
-        default_topic: "TBW102",
-        default_topic_queue_nums: 4,
-        queue_id: 3,
-        sys_flag: 0,
-        born_timestamp: 1_700_000_000_000,
-        flag: 0,
-        properties,
-        reconsume_times: 0,
-        unit_mode: false,
-        max_reconsume_times: Some(16),
-        batch: false,
-        broker_name: Some("broker-a"),
-    };
+    let plain = SendMessage::plain("producers", "TopicTest", 3, 1_700_000_000_000);
+    let send = SendMessage { properties, max_reconsume_times: Some(16), broker_name: Some("broker-a"), ..plain };
     send.encode_v2(RequestWriter::new(&mut out, encoding, 7, 310)).body(&[7; 500]).finish().expect("it fits");
     out
 }

@@ -36,22 +36,7 @@ pub fn send(topic: &str, queue: u32, properties: &str, opaque: i32, born: i64, b
 }
 
 pub fn send_message<'a>(topic: &'a str, queue: u32, properties: &'a str, sys_flag: i32, born: i64) -> SendMessage<'a> {
-    SendMessage {
-        producer_group: GROUP,
-        topic,
-        default_topic: "TBW102",
-        default_topic_queue_nums: 8,
-        queue_id: queue as i32,
-        sys_flag,
-        born_timestamp: born,
-        flag: 0,
-        properties,
-        reconsume_times: 0,
-        unit_mode: false,
-        max_reconsume_times: None,
-        batch: false,
-        broker_name: None,
-    }
+    SendMessage { default_topic_queue_nums: 8, sys_flag, properties, ..SendMessage::plain(GROUP, topic, queue as i32, born) }
 }
 
 /// The physical and the queue offset that an answer to a send says.

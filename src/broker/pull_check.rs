@@ -14,7 +14,7 @@ use super::response::Refusal;
 use super::subscription::{self, Selector};
 use crate::net::Connection;
 use crate::remoting::Header;
-use crate::remoting::code::{RequestCode, ResponseCode};
+use crate::remoting::code::{FAQ, RequestCode, ResponseCode};
 use crate::remoting::request::pull::{PullMessage, forbidden};
 use crate::remoting::sysflag::pull as flag;
 
@@ -95,5 +95,3 @@ pub fn check(core: &Core, connection: &Connection, header: &Header<'_>) -> Resul
 pub fn no_permission(remark: String, forbidden: i32) -> Refusal {
     Refusal::new(ResponseCode::NoPermission, remark).with_field("forbiddenType", forbidden.to_string())
 }
-
-pub const FAQ: &str = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";

@@ -22,7 +22,7 @@ use super::dispatch::Call;
 use super::put::OwnedMessage;
 use super::response::{Refusal, Response};
 use super::view::record_at;
-use crate::remoting::code::ResponseCode;
+use crate::remoting::code::{FAQ, ResponseCode};
 use crate::remoting::message::id::OffsetMessageId;
 use crate::remoting::message::properties::{self, name};
 use crate::remoting::request::retry::SendMessageBack;
@@ -110,8 +110,6 @@ pub async fn known_group(core: &Rc<Core>, name: &str) -> Result<SubscriptionGrou
         }
     }
 }
-
-const FAQ: &str = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
 
 /// The group's retry topic, which exists when this returns, and how many of its queues are read and wanted.
 async fn retry_topic(core: &Rc<Core>, group: &SubscriptionGroupConfig, unit_mode: bool) -> Result<(String, u32), Refusal> {

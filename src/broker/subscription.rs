@@ -11,9 +11,9 @@ use ringmq_shards::group::{GroupView, MessageModel, SubscriptionGroupConfig, Vie
 use ringmq_shards::topic::RETRY_PREFIX;
 
 use super::core::Core;
-use super::pull_check::{FAQ, no_permission};
+use super::pull_check::no_permission;
 use super::response::Refusal;
-use crate::remoting::code::ResponseCode;
+use crate::remoting::code::{FAQ, ResponseCode};
 use crate::remoting::request::pull::{PullMessage, forbidden};
 use crate::remoting::sysflag::pull as flag;
 

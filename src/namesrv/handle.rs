@@ -19,11 +19,9 @@ use super::registration::{Gone, LowestIdChange};
 use super::routes::Routes;
 use super::topics::UnitTopics;
 use super::{ConnectionId, bodies};
-use crate::remoting::code::{RequestCode, ResponseCode};
+use crate::remoting::code::{FAQ, RequestCode, ResponseCode};
 use crate::remoting::json::Dialect;
 use crate::remoting::{Encoding, Header, ResponseWriter, version};
-
-const FAQ: &str = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
 
 /// One name server. Lives on core 0.
 pub struct NameServer {

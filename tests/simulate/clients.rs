@@ -22,7 +22,7 @@ use crate::locks::Leases;
 use crate::pop;
 use crate::resets::Rewinds;
 use crate::retry::Tries;
-use crate::wire::{Reply, Wire};
+use crate::wire::{BORN, Reply, Wire};
 
 pub const QUEUES: u32 = 4;
 pub const TOPICS: [&str; 3] = ["Orders", "Clicks", "Late"];
@@ -211,20 +211,10 @@ fn send_one(shared: &Rc<Shared>, wire: &Rc<Wire>, out: &mut Vec<u8>, open: &Rc<C
         }
     }
     let request = SendMessage {
-        producer_group: "producers",
-        topic: queue.0,
-        default_topic: "TBW102",
         default_topic_queue_nums: QUEUES as i32,
-        queue_id: queue.1 as i32,
-        sys_flag: 0,
-        born_timestamp: 1_767_225_600_000,
-        flag: 0,
         properties: if batch { "" } else { "KEYS\u{1}k\u{2}TAGS\u{1}a\u{2}" },
-        reconsume_times: 0,
-        unit_mode: false,
-        max_reconsume_times: None,
         batch,
-        broker_name: None,
+        ..SendMessage::plain("producers", queue.0, queue.1 as i32, BORN)
     };
     let fill = filling(|writer| request.encode_v2(writer).body(&body));
     let code = if batch { 320 } else { 310 };

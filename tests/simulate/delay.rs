@@ -83,20 +83,10 @@ async fn post(shared: &Shared, wire: &Wire) {
     let properties =
         format!("KEYS\u{1}k{number}\u{2}{later}\u{2}UNIQ_KEY\u{1}letter-{number}\u{2}from\u{1}me\u{2}TAGS\u{1}t\u{2}");
     let request = SendMessage {
-        producer_group: "writers",
-        topic: TOPIC,
-        default_topic: "TBW102",
         default_topic_queue_nums: QUEUES as i32,
-        queue_id: queue as i32,
-        sys_flag: 0,
-        born_timestamp: BORN,
         flag: number as i32,
         properties: &properties,
-        reconsume_times: 0,
-        unit_mode: false,
-        max_reconsume_times: None,
-        batch: false,
-        broker_name: None,
+        ..SendMessage::plain("writers", TOPIC, queue as i32, BORN)
     };
     if chance(10) {
         let mut out = Vec::new();

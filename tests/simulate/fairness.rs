@@ -16,7 +16,7 @@ use ringmq_shards::runtime::sim::World;
 use ringmq_shards::runtime::{Lane, sleep, spawn, uptime};
 
 use crate::node::{self, Node, Start};
-use crate::wire::{Reply, Wire};
+use crate::wire::{BORN, Reply, Wire};
 
 const FLOODS: usize = 3;
 /// On each connection that floods: together several times what the log holds.
@@ -121,20 +121,5 @@ async fn keep_sending(wire: &Rc<Wire>, seen: &Rc<Seen>) {
 }
 
 fn request(queue_id: i32) -> SendMessage<'static> {
-    SendMessage {
-        producer_group: "producers",
-        topic: "Fair",
-        default_topic: "TBW102",
-        default_topic_queue_nums: 4,
-        queue_id,
-        sys_flag: 0,
-        born_timestamp: 1_767_225_600_000,
-        flag: 0,
-        properties: "",
-        reconsume_times: 0,
-        unit_mode: false,
-        max_reconsume_times: None,
-        batch: false,
-        broker_name: None,
-    }
+    SendMessage::plain("producers", "Fair", queue_id, BORN)
 }

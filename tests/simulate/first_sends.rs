@@ -15,7 +15,7 @@ use ringmq_shards::runtime::sim::World;
 use ringmq_shards::runtime::{Lane, random, sleep, spawn};
 
 use crate::node::{self, Node, Start};
-use crate::wire::Wire;
+use crate::wire::{BORN, Wire};
 
 const SHARDS: u16 = 4;
 const CONNECTIONS: u64 = 8;
@@ -65,20 +65,5 @@ pub fn run(seed: u64) -> String {
 }
 
 fn request(topic: &str, queue_id: i32) -> SendMessage<'_> {
-    SendMessage {
-        producer_group: "producers",
-        topic,
-        default_topic: "TBW102",
-        default_topic_queue_nums: QUEUES,
-        queue_id,
-        sys_flag: 0,
-        born_timestamp: 1_767_225_600_000,
-        flag: 0,
-        properties: "",
-        reconsume_times: 0,
-        unit_mode: false,
-        max_reconsume_times: None,
-        batch: false,
-        broker_name: None,
-    }
+    SendMessage { default_topic_queue_nums: QUEUES, ..SendMessage::plain("producers", topic, queue_id, BORN) }
 }

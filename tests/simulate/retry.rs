@@ -17,7 +17,7 @@ use ringmq_shards::runtime::{sleep, uptime};
 
 use crate::clients::{ANSWER, QUEUES, Shared, below, chance};
 use crate::letters::LEVELS_MILLIS;
-use crate::wire::{Reply, Wire};
+use crate::wire::{BORN, Reply, Wire};
 
 pub const GROUP: &str = "triers";
 pub const RETRIES_MAX: i32 = 3;
@@ -91,20 +91,9 @@ async fn give(shared: &Shared, wire: &Wire) {
     let number = shared.tries.borrow().sent;
     shared.tries.borrow_mut().sent += 1;
     let request = SendMessage {
-        producer_group: "givers",
-        topic: TOPICS[TASKS],
-        default_topic: "TBW102",
         default_topic_queue_nums: QUEUES as i32,
-        queue_id: below(u64::from(QUEUES)) as i32,
-        sys_flag: 0,
-        born_timestamp: 1_767_225_600_000,
-        flag: 0,
         properties: "KEYS\u{1}k\u{2}TAGS\u{1}a\u{2}",
-        reconsume_times: 0,
-        unit_mode: false,
-        max_reconsume_times: None,
-        batch: false,
-        broker_name: None,
+        ..SendMessage::plain("givers", TOPICS[TASKS], below(u64::from(QUEUES)) as i32, BORN)
     };
     let asked = uptime();
     match wire.call(310, ANSWER, |writer| request.encode_v2(writer).body(&body(number))).await {

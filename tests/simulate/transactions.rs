@@ -80,20 +80,10 @@ async fn deal(shared: &Shared, wire: &Wire) {
     };
     let properties = format!("TRAN_MSG\u{1}true\u{2}PGROUP\u{1}{GROUP}\u{2}UNIQ_KEY\u{1}deal-{number}\u{2}");
     let request = SendMessage {
-        producer_group: GROUP,
-        topic: TOPIC,
-        default_topic: "TBW102",
         default_topic_queue_nums: QUEUES as i32,
-        queue_id: queue as i32,
         sys_flag: 4,
-        born_timestamp: now().0,
-        flag: 0,
         properties: &properties,
-        reconsume_times: 0,
-        unit_mode: false,
-        max_reconsume_times: None,
-        batch: false,
-        broker_name: None,
+        ..SendMessage::plain(GROUP, TOPIC, queue as i32, now().0)
     };
     let asked = uptime();
     let reply = match wire.call(310, ANSWER, |writer| request.encode_v2(writer).body(&body(number))).await {

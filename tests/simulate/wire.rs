@@ -10,6 +10,8 @@ use ringmq::remoting::{Encoding, Header, RequestWriter, split};
 use ringmq_shards::runtime::{Lane, SlotSetter, SlotWaiter, Stream, slot, spawn, timeout};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+/// When messages say that they were made.
+pub const BORN: i64 = 1_767_225_600_000;
 
 pub struct Wire {
     stream: Stream,

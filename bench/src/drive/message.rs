@@ -163,7 +163,7 @@ impl Messages {
         self.number += 1;
         let topics = self.target.topics.len() as u64;
         let topic = (number % topics) as usize;
-        let queue = (number / topics % u64::from(self.target.queues)) as i32;
+        let queue = (number / topics % u64::from(self.target.queues)) as u32;
         let mut written = Written { messages: self.batch, bytes: 0, ticket: 0 };
         self.batch_body.clear();
         for inner in 0..self.batch {
@@ -180,22 +180,10 @@ impl Messages {
             }
         }
         let is_batch = self.batch > 1;
-        let send = SendMessage {
-            producer_group: setup::GROUP,
-            topic: &self.target.topics[topic],
-            default_topic: "TBW102",
-            default_topic_queue_nums: 8,
-            queue_id: queue,
-            sys_flag: if self.transactions { flag::TRANSACTION_PREPARED } else { 0 },
-            born_timestamp: born,
-            flag: 0,
-            properties: if is_batch { "" } else { &self.properties },
-            reconsume_times: 0,
-            unit_mode: false,
-            max_reconsume_times: None,
-            batch: is_batch,
-            broker_name: None,
-        };
+        let sys_flag = if self.transactions { flag::TRANSACTION_PREPARED } else { 0 };
+        let properties = if is_batch { "" } else { &self.properties };
+        let plain = setup::send_message(&self.target.topics[topic], queue, properties, sys_flag, born);
+        let send = SendMessage { batch: is_batch, ..plain };
         let code = if is_batch { SEND_BATCH_MESSAGE } else { SEND_MESSAGE_V2 };
         let writer = RequestWriter::new(out, self.encoding, slot as i32, code);
         let writer = if self.one_way { writer.oneway() } else { writer };

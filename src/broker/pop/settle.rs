@@ -16,19 +16,16 @@ use ringmq_shards::runtime::{self, Lane, mesh::Request};
 use ringmq_shards::shard::AppendError;
 use ringmq_shards::types::{LogPosition, Millis, QueueOffset, ShardId};
 
-use super::take::{FAQ, NOT_SET};
+use super::take::{INVISIBLE_MILLIS_MAX, NOT_SET};
 use crate::broker::core::Core;
 use crate::broker::dispatch::Call;
 use crate::broker::promises;
 use crate::broker::response::{Refusal, Response};
 use crate::net::{Connection, Flow};
-use crate::remoting::code::{RequestCode, ResponseCode};
+use crate::remoting::code::{FAQ, RequestCode, ResponseCode};
 use crate::remoting::message::pop::{BadHandle, Handle, ORDER_REVIVE_QUEUE, RetryKind};
 use crate::remoting::request::pop::{AckMessage, ChangeInvisibleTime, batch_acks};
 use crate::remoting::{Frame, Header};
-
-/// As for a pop.
-const INVISIBLE_MILLIS_MAX: i64 = 366 * 24 * 3_600_000;
 
 impl From<BadHandle> for Refusal {
     fn from(bad: BadHandle) -> Refusal {

@@ -23,7 +23,7 @@ use crate::broker::response::{Refusal, write_refusal};
 use crate::broker::subscription::{Selector, carried};
 use crate::net::connection::{AnswerRoom, InFlight};
 use crate::net::{Connection, Flow};
-use crate::remoting::code::ResponseCode;
+use crate::remoting::code::{FAQ, ResponseCode};
 use crate::remoting::message::pop::ORDER_REVIVE_QUEUE;
 use crate::remoting::request::pop::PopMessage;
 use crate::remoting::{Encoding, Frame, Header};
@@ -31,13 +31,11 @@ use crate::remoting::{Encoding, Frame, Header};
 /// What a client may ask for at once.
 const MESSAGES_MAX: i32 = 32;
 /// Longer than anybody waits, and far from where times overflow.
-const INVISIBLE_MILLIS_MAX: i64 = 366 * 24 * 3_600_000;
+pub(super) const INVISIBLE_MILLIS_MAX: i64 = 366 * 24 * 3_600_000;
 const BYTES_MAX: usize = 256 * 1024;
 
 /// The original's remark where it has none.
 pub(super) const NOT_SET: &str = "not set any response code";
-
-pub(super) const FAQ: &str = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
 
 struct Asker {
     in_flight: InFlight,

@@ -34,6 +34,28 @@ fields! {
     }
 }
 
+impl<'a> SendMessage<'a> {
+    /// One message with nothing special about it, nor any properties.
+    pub fn plain(producer_group: &'a str, topic: &'a str, queue_id: i32, born_timestamp: i64) -> SendMessage<'a> {
+        SendMessage {
+            producer_group,
+            topic,
+            default_topic: "TBW102",
+            default_topic_queue_nums: 4,
+            queue_id,
+            sys_flag: 0,
+            born_timestamp,
+            flag: 0,
+            properties: "",
+            reconsume_times: 0,
+            unit_mode: false,
+            max_reconsume_times: None,
+            batch: false,
+            broker_name: None,
+        }
+    }
+}
+
 impl SendMessage<'_> {
     /// With the names of 310 and 320.
     pub fn encode_v2<W: FieldWriter>(&self, writer: W) -> W {

@@ -99,22 +99,8 @@ fn names_of_fields_are_javas() {
 }
 
 fn sent<'a>() -> SendMessage<'a> {
-    SendMessage {
-        producer_group: "pg",
-        topic: "T",
-        default_topic: "TBW102",
-        default_topic_queue_nums: 4,
-        queue_id: 2,
-        sys_flag: 0,
-        born_timestamp: 1_700_000_000_000,
-        flag: 0,
-        properties: "KEYS\u{1}k\u{2}WAIT\u{1}true\u{2}",
-        reconsume_times: 0,
-        unit_mode: false,
-        max_reconsume_times: None,
-        batch: false,
-        broker_name: Some("broker-a"),
-    }
+    let plain = SendMessage::plain("pg", "T", 2, 1_700_000_000_000);
+    SendMessage { properties: "KEYS\u{1}k\u{2}WAIT\u{1}true\u{2}", broker_name: Some("broker-a"), ..plain }
 }
 
 #[test]
