@@ -107,9 +107,18 @@ impl Shared {
         self.insist_on(code, |code| matches!(code, 0 | 22), fill).await
     }
 
-    /// A pull, until it is answered with messages or with the queue's end.
-    pub async fn insist_on_pull(&self, fill: impl Fn(RequestWriter<'_>) -> RequestWriter<'_>) -> Reply {
-        self.insist_on(11, |code| matches!(code, 0 | 19), fill).await
+    /// Reads a queue from its first message until it is answered with its end, which is returned. `took` says how many messages
+    /// an answer has, and gets the offset that was asked for.
+    pub async fn read_through(&self, group: &str, topic: &str, queue: u32, mut took: impl FnMut(i64, &Reply) -> i64) -> i64 {
+        let mut from = 0;
+        loop {
+            let pull = PullMessage::of_all_tags(group, topic, queue as i32, from, 160);
+            let reply = self.insist_on(11, |code| matches!(code, 0 | 19), |writer| pull.encode(writer)).await;
+            if reply.code != 0 {
+                return from;
+            }
+            from += took(from, &reply);
+        }
     }
 
     pub async fn insist_on(

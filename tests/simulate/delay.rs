@@ -178,17 +178,9 @@ pub async fn audit(shared: &Shared, all: bool) {
     let (began, calm_since) = (uptime(), moment());
     sleep(LATE).await;
     for queue in 0..QUEUES {
-        let mut from = 0;
-        loop {
-            let pull = PullMessage::of_all_tags("readers", TOPIC, queue as i32, from, 160);
-            let reply = shared.insist_on_pull(|writer| pull.encode(writer)).await;
-            if reply.code != 0 {
-                break;
-            }
-            from += saw(shared, queue, from, &reply);
-        }
+        let end = shared.read_through("readers", TOPIC, queue, |from, reply| saw(shared, queue, from, reply)).await;
         let seen = seen_of(shared, queue);
-        assert_eq!(from, seen, "queue {queue} of {TOPIC} ends at {from}; {seen} letters were seen in it");
+        assert_eq!(end, seen, "queue {queue} of {TOPIC} ends at {end}; {seen} letters were seen in it");
     }
     let letters = shared.letters.borrow();
     let clock = calm_since.wall + letters.clock.ahead(began, began).0;

@@ -18,7 +18,7 @@ use ringmq_shards::runtime::{now, sleep, uptime};
 use crate::clients::{ANSWER, QUEUES, Shared, below, chance};
 use crate::deals::{Deal, GROUP, TOPIC, is_settled, saw, unsettled};
 use crate::ends::{answer_checks, meddle, speak};
-use crate::wire::Wire;
+use crate::wire::{Reply, Wire};
 
 /// So long after the last fault everything that is to be committed is there.
 const SETTLED: Duration = Duration::from_secs(60);
@@ -143,19 +143,14 @@ pub async fn audit(shared: &Shared) {
         }
     }
     for queue in 0..QUEUES {
-        let mut from = 0;
-        loop {
-            let pull = PullMessage::of_all_tags("onlookers", TOPIC, queue as i32, from, 160);
-            let reply = shared.insist_on_pull(|writer| pull.encode(writer)).await;
-            if reply.code != 0 {
-                break;
-            }
-            let offsets = saw(shared, queue, &reply);
+        let took = |from, reply: &Reply| {
+            let offsets = saw(shared, queue, reply);
             assert_eq!(offsets, Vec::from_iter(from..from + offsets.len() as i64), "queue {queue} of {TOPIC} has holes");
-            from += offsets.len() as i64;
-        }
+            offsets.len() as i64
+        };
+        let end = shared.read_through("onlookers", TOPIC, queue, took).await;
         let seen = shared.deals.borrow().seen.range((queue, 0)..=(queue, i64::MAX)).count() as i64;
-        assert_eq!(from, seen, "queue {queue} of {TOPIC} ends at {from}; {seen} deals were seen in it");
+        assert_eq!(end, seen, "queue {queue} of {TOPIC} ends at {end}; {seen} deals were seen in it");
     }
     shared.deals.borrow_mut().auditing = false;
 }

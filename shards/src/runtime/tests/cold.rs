@@ -7,13 +7,11 @@ on_both!(readers_behind_share_what_they_read, damage_is_told_and_not_kept);
 mod bodies {
     use super::super::shard::{message, shard_options};
     use crate::filter::TagFilter;
-
     use crate::record::Record;
     use crate::runtime::live::LiveShard;
     use crate::runtime::open::{ShardOptions, open};
     use crate::runtime::reader::{PullRequest, Pulled, ReadError};
     use crate::runtime::{File, Lane, Open, fs, now, spawn};
-
     use crate::types::LogPosition;
     use std::path::{Path, PathBuf};
     use std::rc::Rc;

@@ -3,32 +3,21 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::shard::{SEGMENT_BYTES, shard_options};
+use super::shard::{SEGMENT_BYTES, expires_at_once, opened};
 use crate::filter::TagFilter;
 use crate::record::{NewMessage, Record};
-use crate::runtime::housekeeping::Retention;
 use crate::runtime::live::LiveShard;
-use crate::runtime::open::open;
 use crate::runtime::reader::PullRequest;
 use crate::runtime::sim::{CrashKind, World};
-use crate::runtime::{fs, now, random, sleep};
+use crate::runtime::{random, sleep};
 use crate::transaction::HALF_TOPIC;
 use crate::types::LogPosition;
 
 /// A topic that is always there.
 const TOPIC: &str = "TBW102";
-
-async fn opened() -> Rc<LiveShard> {
-    let folder = PathBuf::from("/work");
-    fs::create_dir_all(&folder).unwrap();
-    fs::sync_dir(Path::new("/")).await.unwrap();
-    let options = shard_options(folder);
-    open(options).await.unwrap().0
-}
 
 fn message<'a>(topic: &'a str, body: &'a [u8]) -> NewMessage<'a> {
     NewMessage { born_timestamp: 1_000, ..super::shard::message(topic, 0, body, b"PGROUP\x01g\x02") }
@@ -36,15 +25,7 @@ fn message<'a>(topic: &'a str, body: &'a [u8]) -> NewMessage<'a> {
 
 /// The position of what is stored, once it is durable. With one shard it is the physical offset.
 async fn stored(live: &LiveShard, message: &NewMessage<'_>) -> LogPosition {
-    loop {
-        match live.append(now(), message) {
-            Err(_) => live.room().await,
-            Ok(appended) => {
-                live.durable(appended.end).await.unwrap();
-                return LogPosition(appended.physical_offset as u64);
-            }
-        }
-    }
+    LogPosition(super::shard::stored(live, message).await.physical_offset as u64)
 }
 
 /// Commits a half message, and waits until that is durable. False: it was not waiting.
@@ -270,16 +251,7 @@ async fn leave() {
     while live.state.borrow().log.appended().0 < 3 * SEGMENT_BYTES {
         stored(&live, &message("SELF_TEST_TOPIC", &filling)).await;
     }
-    live.retain(|| Retention {
-        reserved_millis: -1,
-        hours: (0..24).collect(),
-        used_max: 75,
-        clean_forcibly: 85,
-        clean_forcibly_enabled: true,
-        refuse: 100,
-        interval: Duration::from_millis(50),
-        utc_offset_minutes: 0,
-    });
+    live.retain(expires_at_once);
     for _ in 0..200 {
         if live.log.first() > half {
             break;

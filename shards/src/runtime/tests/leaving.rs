@@ -1,15 +1,13 @@
 //! A query by key or by time that still wants a part of the index of a segment which has been deleted meanwhile, because the disk
 //! was too full: it leaves that segment out and goes on.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::shard::{SEGMENT_BYTES, message, shard_options};
+use super::shard::{SEGMENT_BYTES, message, opened, stored};
 use crate::queue::{Boundary, IndexRead, KeySearch, KeyStep, key_hash};
 use crate::runtime::housekeeping::Retention;
 use crate::runtime::index_files;
 use crate::runtime::live::LiveShard;
-use crate::runtime::open::open;
 use crate::runtime::query::KeyQuery;
 use crate::runtime::sim::World;
 use crate::runtime::{fs, now, sleep};
@@ -42,15 +40,10 @@ async fn wanted_of_oldest(live: &LiveShard) -> (KeySearch, IndexRead) {
 }
 
 async fn leave() {
-    let dir = PathBuf::from("/work");
-    fs::create_dir_all(&dir).unwrap();
-    let (live, _) = open(shard_options(dir)).await.unwrap();
+    let live = opened().await;
     let (begun, body) = (now(), vec![7; 40 << 10]);
     while live.state.borrow().log.appended().0 < SEGMENTS * SEGMENT_BYTES {
-        match live.append(now(), &message(TOPIC, 0, &body, b"KEYS\x01all\x02")) {
-            Ok(appended) => live.durable(appended.end).await.unwrap(),
-            Err(_) => live.room().await,
-        }
+        stored(&live, &message(TOPIC, 0, &body, b"KEYS\x01all\x02")).await;
     }
     while live.state.borrow().queues.sealing().is_some() {
         sleep(Duration::from_millis(10)).await;

@@ -7,14 +7,12 @@ on_both!(what_matches_is_found_however_far_away, a_held_pull_ends_with_what_matc
 mod bodies {
     use super::super::shard::{message, shard_options};
     use crate::filter::{PropertyFilter, TagFilter};
-
     use crate::queue::PullStatus;
     use crate::record::Record;
     use crate::runtime::live::LiveShard;
     use crate::runtime::open::{ShardOptions, open};
     use crate::runtime::reader::{PullRequest, steady};
     use crate::runtime::{Lane, fs, now, sleep, spawn};
-
     use std::cell::Cell;
     use std::path::{Path, PathBuf};
     use std::rc::Rc;

@@ -1,13 +1,19 @@
-//! One small shard and a plain message, for tests that need no other.
+//! One small shard, a plain message, and retention without patience, for tests that need no other.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
 
 use crate::group::GroupRules;
 use crate::log::{Flush, LogOptions, SyncMethod};
 use crate::placement::{Placement, Routing};
 use crate::queue::QueueLimits;
 use crate::record::NewMessage;
-use crate::runtime::open::ShardOptions;
+use crate::runtime::housekeeping::Retention;
+use crate::runtime::live::LiveShard;
+use crate::runtime::open::{ShardOptions, open};
+use crate::runtime::{fs, now};
+use crate::shard::{AppendError, Appended};
 use crate::topic::TopicRules;
 use crate::types::ShardId;
 
@@ -38,6 +44,39 @@ pub(super) fn shard_options(dir: PathBuf) -> ShardOptions {
         offsets_max: 100,
         pulls_max: 100,
         timers_max: 1_000,
+    }
+}
+
+/// A shard of this kind in a folder that a power cut leaves.
+pub(super) async fn opened() -> Rc<LiveShard> {
+    let dir = PathBuf::from("/work");
+    fs::create_dir_all(&dir).unwrap();
+    fs::sync_dir(Path::new("/")).await.unwrap();
+    open(shard_options(dir)).await.unwrap().0
+}
+
+/// Stores a message as soon as there is room; returns when it is durable.
+pub(super) async fn stored(live: &LiveShard, message: &NewMessage<'_>) -> Appended {
+    let appended = loop {
+        match live.append(now(), message) {
+            Err(AppendError::NoRoom) => live.room().await,
+            appended => break appended.unwrap(),
+        }
+    };
+    live.durable(appended.end).await.unwrap();
+    appended
+}
+
+pub(super) fn expires_at_once() -> Retention {
+    Retention {
+        reserved_millis: -1,
+        hours: (0..24).collect(),
+        used_max: 75,
+        clean_forcibly: 85,
+        clean_forcibly_enabled: true,
+        refuse: 100,
+        interval: Duration::from_millis(50),
+        utc_offset_minutes: 0,
     }
 }
 

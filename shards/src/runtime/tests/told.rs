@@ -1,14 +1,12 @@
 //! A change of settings that the home has made: a core that has no room for it on its disk takes it as soon as there is some.
 
 use std::cell::Cell;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::shard::{message, shard_options};
-use crate::runtime::open::open;
+use super::shard::{message, opened};
 use crate::runtime::sim::World;
-use crate::runtime::{fs, now, sleep};
+use crate::runtime::{now, sleep};
 use crate::shard::{AppendError, Change};
 use crate::topic::TopicConfig;
 
@@ -23,9 +21,7 @@ fn a_full_disk_puts_a_change_off_and_does_not_lose_it() {
     let (full, told) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
     let (says_full, says_told) = (full.clone(), told.clone());
     world.spawn_single(machine, "shard", async move || {
-        let dir = PathBuf::from("/work");
-        fs::create_dir_all(&dir).unwrap();
-        let live = open(shard_options(dir)).await.unwrap().0;
+        let live = opened().await;
         // The smallest entry finds no room any more.
         let mut body = vec![7; 60 << 10];
         loop {

@@ -2,45 +2,24 @@
 //! one that cannot be read now is asked for again, and the others go meanwhile.
 
 use std::cell::Cell;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::shard::{SEGMENT_BYTES, message, shard_options};
-use crate::runtime::housekeeping::Retention;
+use super::shard::{SEGMENT_BYTES, expires_at_once, message, opened, stored};
 use crate::runtime::live::LiveShard;
-use crate::runtime::open::open;
 use crate::runtime::sim::World;
-use crate::runtime::{File, Open, fs, now, sleep};
-use crate::shard::{AppendError, Appended};
+use crate::runtime::{File, Open, now, sleep};
 use crate::timer::{SCHEDULE_TOPIC, Wait};
 use crate::types::{LogPosition, Millis};
 
 /// A topic that is always there.
 const TOPIC: &str = "TBW102";
 
-async fn opened() -> Rc<LiveShard> {
-    let dir = PathBuf::from("/work");
-    fs::create_dir_all(&dir).unwrap();
-    open(shard_options(dir)).await.unwrap().0
-}
-
-async fn stored(live: &LiveShard, topic: &str, body: &[u8], properties: &str) -> Appended {
-    let appended = loop {
-        match live.append(now(), &message(topic, 0, body, properties.as_bytes())) {
-            Err(AppendError::NoRoom) => live.room().await,
-            appended => break appended.unwrap(),
-        }
-    };
-    live.durable(appended.end).await.unwrap();
-    appended
-}
-
 /// Returns where its record begins.
 async fn delayed(live: &LiveShard, millis: i64, body: &[u8]) -> LogPosition {
     let properties = format!("__DELIVER_MS\u{1}{}\u{2}REAL_TOPIC\u{1}{TOPIC}\u{2}REAL_QID\u{1}0\u{2}", now().plus(millis).0);
     assert!(Wait::of(SCHEDULE_TOPIC, 0, 1, properties.as_bytes()).is_some());
-    LogPosition(stored(live, SCHEDULE_TOPIC, body, &properties).await.physical_offset as u64)
+    LogPosition(stored(live, &message(SCHEDULE_TOPIC, 0, body, properties.as_bytes())).await.physical_offset as u64)
 }
 
 /// Until what was sent before is only on the disk, in sealed segments.
@@ -48,7 +27,7 @@ async fn filled(live: &LiveShard) {
     let body = vec![7; 60 << 10];
     let end = live.state.borrow().log.appended().0 + 2 * SEGMENT_BYTES;
     while live.state.borrow().log.appended().0 < end {
-        stored(live, TOPIC, &body, "").await;
+        stored(live, &message(TOPIC, 0, &body, b"")).await;
     }
     while live.state.borrow().queues.sealing().is_some() {
         sleep(Duration::from_millis(10)).await;
@@ -64,19 +43,6 @@ async fn damage(live: &LiveShard, position: LogPosition) {
     let mut buffer = file.read_at(at / unit * unit, unit as usize).await.unwrap();
     buffer.as_mut_slice()[(at % unit) as usize] ^= 0xff;
     file.write_at(&Rc::new(buffer), at / unit * unit).await.unwrap();
-}
-
-fn expires_at_once() -> Retention {
-    Retention {
-        reserved_millis: -1,
-        hours: (0..24).collect(),
-        used_max: 75,
-        clean_forcibly: 85,
-        clean_forcibly_enabled: true,
-        refuse: 100,
-        interval: Duration::from_millis(50),
-        utc_offset_minutes: 0,
-    }
 }
 
 fn run(main: impl AsyncFnOnce() + 'static) {
