@@ -1,15 +1,16 @@
 //! Who is in which group: what the core of a group does with heartbeats, departures and silence.
 //!
 //! A change of a group is first known to every core of the broker, which filters pulls by it, and only then told to the
-//! members (NOTIFY_CONSUMER_IDS_CHANGED), who react with pulls on any core.
+//! members (NOTIFY_CONSUMER_IDS_CHANGED), who react with pulls on any core. Who joins is told last, see [`ANSWER_FIRST`].
 //!
 //! Before: `broker::client`, on the connection's core; after: `shards::group`.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use ringmq_shards::group::{Change, Clash, Client, ConnectionId, ConsumerHeartbeat, Departed, RegistryFull, ViewChange};
-use ringmq_shards::runtime::{self, mesh::Request};
+use ringmq_shards::runtime::{self, Lane, mesh::Request};
 use ringmq_shards::types::ShardId;
 
 use super::busy::Busy;
@@ -22,6 +23,11 @@ use crate::remoting::code::RequestCode;
 use crate::remoting::request::client::NotifyConsumerIdsChanged;
 use crate::remoting::request::heartbeat::Consumer;
 use crate::remoting::{Encoding, RequestWriter};
+
+/// How long after the others a client hears of its own joining. It answers that word with a heartbeat of its new
+/// subscriptions, but only if the heartbeat that made it join has been answered; otherwise it leaves it out, and its pulls
+/// are refused (SUBSCRIPTION_NOT_LATEST) until the next one, by default 30 s later.
+const ANSWER_FIRST: Duration = Duration::from_millis(20);
 
 /// Who sends a heartbeat, as plain data that crosses cores.
 #[derive(Clone, Debug)]
@@ -48,8 +54,18 @@ impl Request<Core> for Join {
 
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
         // Registered before the first await: a departure that comes later finds what it has to remove.
-        let (departures, joined) = self.register(&core);
-        publish(&core, departures).await;
+        let newcomer = self.sender.connection;
+        let (mut changes, joined) = self.register(&core);
+        let own = own_words(&mut changes, newcomer);
+        publish(&core, changes).await;
+        if !own.is_empty() {
+            let _detached = runtime::spawn(Lane::Network, async move {
+                runtime::sleep(ANSWER_FIRST).await;
+                for group in own {
+                    tell(&core, group, vec![newcomer]).await;
+                }
+            });
+        }
         joined
     }
 }
@@ -98,6 +114,19 @@ impl Join {
         }
         (changes, Ok(sub_change))
     }
+}
+
+/// Takes the one who joins out of those to be told at once: the groups of which it is to hear later.
+fn own_words(changes: &mut [Departed], newcomer: ConnectionId) -> Vec<String> {
+    let mut own = Vec::new();
+    for Departed { group, change } in changes {
+        let told = change.notify.len();
+        change.notify.retain(|connection| *connection != newcomer);
+        if change.notify.len() < told {
+            own.push(group.clone());
+        }
+    }
+    own
 }
 
 /// Members of one group do not subscribe to the same.
@@ -177,9 +206,14 @@ async fn publish(core: &Rc<Core>, changes: Vec<Departed>) {
         ask_all(core, Views(views)).await;
     }
     for Departed { group, change: Change { notify, .. } } in changes {
-        let asks = by_core(notify).into_iter().map(|(shard, connections)| (shard, Notify { group: group.clone(), connections }));
-        ask_each(core, asks).await;
+        tell(core, group, notify).await;
     }
+}
+
+/// Tells these connections that the group's members have changed.
+async fn tell(core: &Rc<Core>, group: String, connections: Vec<ConnectionId>) {
+    let asks = by_core(connections).into_iter().map(|(shard, connections)| (shard, Notify { group: group.clone(), connections }));
+    ask_each(core, asks).await;
 }
 
 fn by_core(connections: impl IntoIterator<Item = ConnectionId>) -> BTreeMap<ShardId, Vec<ConnectionNumber>> {

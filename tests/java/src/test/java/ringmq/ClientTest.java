@@ -41,18 +41,24 @@ abstract class ClientTest {
 
     /** Not started, no listener yet. Starts at the first message of each queue, unless the test says otherwise. */
     DefaultMQPushConsumer push(String group, String topic, String expression) throws Exception {
-        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
+        DefaultMQPushConsumer consumer = prepared(new DefaultMQPushConsumer(group));
+        consumer.subscribe(topic, expression);
+        return consumer;
+    }
+
+    /** What all push consumers have in common. */
+    DefaultMQPushConsumer prepared(DefaultMQPushConsumer consumer) {
         consumer.setNamesrvAddr(Node.NAMESRV);
         consumer.setInstanceName(Node.unique("consumer"));
         consumer.setMqClientApiTimeout(Node.PATIENCE_MS);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         // A broker that notifies a new member before it answers that member's heartbeat makes the stock client skip the heartbeat
         // that carries its new subscription version (it finds its own lock taken): pulls get SUBSCRIPTION_NOT_LATEST until the next
-        // one, 30 s later by default. Apache's broker does so now and then.
+        // one, 30 s later by default. Apache's broker does so now and then; RingMQ's word comes a little after its answer, which
+        // a machine that is busy enough can still turn around.
         consumer.setHeartbeatBrokerInterval(2_000);
         consumer.setConsumeThreadMin(4);
         consumer.setConsumeThreadMax(4);
-        consumer.subscribe(topic, expression);
         opened.push(consumer::shutdown);
         return consumer;
     }
@@ -69,6 +75,7 @@ abstract class ClientTest {
         consumer.setNamesrvAddr(Node.NAMESRV);
         consumer.setInstanceName(Node.unique("consumer"));
         consumer.setMqClientApiTimeout(Node.PATIENCE_MS);
+        consumer.setHeartbeatBrokerInterval(2_000); // as in `prepared`
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         opened.push(consumer::shutdown);
         return consumer;

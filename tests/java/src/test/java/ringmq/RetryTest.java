@@ -119,23 +119,16 @@ class RetryTest extends ClientTest {
         producer.setNamespace(namespace);
         started(producer);
         ConcurrentLinkedQueue<Attempt> attempts = new ConcurrentLinkedQueue<>();
-        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
+        DefaultMQPushConsumer consumer = prepared(new DefaultMQPushConsumer(group));
         consumer.setNamespace(namespace);
-        consumer.setNamesrvAddr(Node.NAMESRV);
-        consumer.setInstanceName(Node.unique("consumer"));
-        consumer.setHeartbeatBrokerInterval(2_000);
         consumer.subscribe(topic, "*");
         failing(consumer, attempts, 1).start();
-        try {
-            acknowledged(producer.send(new Message(topic, utf8("within"))));
-            MessageExt dead = deadLetter(namespace + "%" + group);
-            assertEquals("within", Inbox.text(dead));
-            assertEquals(namespace + "%" + topic, dead.getProperty("RETRY_TOPIC"));
-            assertEquals(List.of(topic, topic), attempts.stream().map(a -> a.message.getTopic()).collect(Collectors.toList()), "the listener sees no namespace");
-            assertEquals(1, Node.admin().examineTopicRouteInfo("%RETRY%" + namespace + "%" + group).getQueueDatas().size(), "its retry topic");
-        } finally {
-            consumer.shutdown();
-        }
+        acknowledged(producer.send(new Message(topic, utf8("within"))));
+        MessageExt dead = deadLetter(namespace + "%" + group);
+        assertEquals("within", Inbox.text(dead));
+        assertEquals(namespace + "%" + topic, dead.getProperty("RETRY_TOPIC"));
+        assertEquals(List.of(topic, topic), attempts.stream().map(a -> a.message.getTopic()).collect(Collectors.toList()), "the listener sees no namespace");
+        assertEquals(1, Node.admin().examineTopicRouteInfo("%RETRY%" + namespace + "%" + group).getQueueDatas().size(), "its retry topic");
     }
 
     /** A pull consumer sends back by hand, and says itself for which group. */

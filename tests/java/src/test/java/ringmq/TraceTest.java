@@ -26,21 +26,14 @@ class TraceTest extends ClientTest {
         SendResult sent = sendTraced(topic, traces);
         traceOf(written, "Pub", sent);
 
-        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group, true, traces);
+        DefaultMQPushConsumer consumer = prepared(new DefaultMQPushConsumer(group, true, traces));
         Inbox inbox = new Inbox();
-        consumer.setNamesrvAddr(Node.NAMESRV);
-        consumer.setInstanceName(Node.unique("consumer"));
-        consumer.setConsumeFromWhere(org.apache.rocketmq.common.consumer.ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.subscribe(topic, "*");
         consumer.registerMessageListener(inbox.concurrently());
         consumer.start();
-        try {
-            inbox.holdsExactly(15, List.of("traced"));
-            traceOf(written, "SubBefore", sent);
-            traceOf(written, "SubAfter", sent);
-        } finally {
-            consumer.shutdown();
-        }
+        inbox.holdsExactly(15, List.of("traced"));
+        traceOf(written, "SubBefore", sent);
+        traceOf(written, "SubAfter", sent);
     }
 
     /** Without a name the topic is the one of all, which is made by the first trace unless the broker has it from its start. */
