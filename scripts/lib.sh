@@ -31,17 +31,18 @@ need_rust() {
 build_programs() { cargo build --workspace --bins "$@"; }
 
 # A TCP port of the loopback interface that nobody listens on, together with the two below it (the VIP port is port - 2).
+# Below 32768, from where on the kernel gives clients theirs: one of those may be free to a look and taken when the node binds it.
 free_port() {
   local port
   for _ in $(seq 200); do
-    port=$((20000 + RANDOM % 20000))
+    port=$((20002 + RANDOM % 12000))
     for offset in 0 1 2; do
       (exec 3<>"/dev/tcp/127.0.0.1/$((port - offset))") 2>/dev/null && continue 2
     done
     echo "$port"
     return
   done
-  fail "found no free port between 20000 and 40000"
+  fail "found no free port between 20000 and 32000"
 }
 
 # wait_for_line FILE TEXT SECONDS PID: until the text stands in the file; fails when the process ends or time runs out.
