@@ -6,7 +6,6 @@ pub mod admin;
 pub mod broker;
 pub mod cli;
 pub mod config;
-pub mod local;
 pub mod namesrv;
 pub mod net;
 pub mod node;

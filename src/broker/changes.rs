@@ -185,7 +185,7 @@ impl Request<Core> for Wanted {
     type Reply = Result<(), Refusal>;
 
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
-        let _turn = core.changes_turn.take().await;
+        let _turn = core.changes_turns.take().await;
         let decided = {
             let shard = core.live.state.borrow();
             // The tables of a log that failed may be ahead of it, and of every other core.

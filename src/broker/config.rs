@@ -88,7 +88,7 @@ impl Request<Core> for Update {
     type Reply = Result<Vec<String>, Refusal>;
 
     async fn serve(self, core: Rc<Core>) -> Self::Reply {
-        let _turn = core.changes_turn.take().await;
+        let _turn = core.changes_turns.take().await;
         if self.0.iter().any(|(name, _)| NEVER_CHANGED.contains(&name.as_str())) {
             return Err(black_listed());
         }

@@ -14,6 +14,7 @@ use ringmq_shards::record::NewMessage;
 use ringmq_shards::runtime;
 use ringmq_shards::runtime::live::LiveShard;
 use ringmq_shards::runtime::mesh::Mesh;
+use ringmq_shards::runtime::turns::Turns;
 use ringmq_shards::shard::{AppendError, Appended, Change};
 use ringmq_shards::topic::Perm;
 use ringmq_shards::types::{Millis, ShardId};
@@ -34,7 +35,6 @@ use super::response::Refusal;
 use super::settling::Settling;
 use super::traffic::Traffic;
 use crate::config::Settings;
-use crate::local::Turn;
 use crate::net::connection::Shared;
 use crate::net::log_limit::LogLimit;
 use crate::net::{Connection, Flow, Service};
@@ -98,7 +98,7 @@ pub struct Core {
     /// Groups whose members do not agree are named as often as this allows.
     pub clashes: LogLimit,
     /// At the home of settings: one change at a time.
-    pub changes_turn: Turn,
+    pub changes_turns: Rc<Turns>,
     /// A topic that is new and not yet everywhere.
     pub settling: Settling,
     /// At the home of settings, where there are name servers.

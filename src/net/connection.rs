@@ -17,6 +17,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use ringmq_shards::runtime::Signal;
+use ringmq_shards::runtime::turns::Turns;
 use ringmq_shards::runtime::{self, Lane, Stream};
 use ringmq_shards::types::ShardId;
 
@@ -25,7 +26,6 @@ use super::log_limit::LogLimit;
 use super::read_buffer::ReadBuffer;
 use super::reads::{HELD_BYTES_MAX, HOLD_MAX, Holding, ReadNumber, Reads};
 use super::{Connections, Flow, Service};
-use crate::local::Turn;
 use crate::remoting::{self, BadFrame};
 
 /// Replies that may wait for a client before we stop reading from it.
@@ -65,7 +65,7 @@ pub struct Connection {
     /// Bytes that large answers in the making may come to.
     promised_bytes: Cell<usize>,
     /// Large answers get their room one after the other, so that each wake finds one that waits, not thousands.
-    room_turn: Turn,
+    room_turns: Rc<Turns>,
     ending: Cell<Ending>,
     last_read: Cell<Duration>,
     /// Raised when the connection is quiet and holds a buffer that it could give back.
@@ -155,7 +155,7 @@ impl Connection {
             budget: shared.budget.clone(),
             sending_bytes: Cell::new(0),
             promised_bytes: Cell::new(0),
-            room_turn: Turn::default(),
+            room_turns: Turns::one(),
             ending: Cell::new(Ending::Open),
             last_read: Cell::new(runtime::uptime()),
             calm: Signal::new(),
@@ -249,7 +249,7 @@ impl Connection {
     /// core has memory for it. A client that is owed nothing always gets room, so that those who do not read cannot
     /// starve those who do. `None`: the connection has ended.
     pub async fn answer_room(self: &Rc<Self>, bytes: usize) -> Option<AnswerRoom> {
-        let _turn = self.room_turn.take().await;
+        let _turn = self.room_turns.take().await;
         loop {
             if self.ending.get() == Ending::Closed {
                 return None;

@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ringmq_shards::runtime::turns::Turns;
 use ringmq_shards::runtime::{self, Lane, Task, fs};
 
 use crate::config::NodeOptions;
@@ -20,7 +21,7 @@ struct Served {
     kv_path: std::path::PathBuf,
     net: Rc<Shared>,
     /// Changes of the file, one after the other.
-    turn: crate::local::Turn,
+    turns: Rc<Turns>,
 }
 
 /// Loads the KV configuration and opens the port.
@@ -36,7 +37,7 @@ pub async fn start(options: &NodeOptions, net: Rc<Shared>) -> Result<Task, Strin
     };
     let values = options.namesrv_settings.properties().into_iter().map(|(property, value, _)| (property.name.to_string(), value));
     let server = NameServer::new(runtime::now(), kv, Properties::new(values));
-    let served = Rc::new(Served { server: RefCell::new(server), kv_path, net: net.clone(), turn: Default::default() });
+    let served = Rc::new(Served { server: RefCell::new(server), kv_path, net: net.clone(), turns: Turns::one() });
     let scan = served.clone();
     let _detached = runtime::spawn(Lane::Background, async move {
         loop {
@@ -104,7 +105,7 @@ impl Served {
                 in_flight.connection().reply(|out| out.extend_from_slice(&answer));
                 return;
             };
-            let _turn = served.turn.take().await;
+            let _turn = served.turns.take().await;
             let folder = served.kv_path.parent().map(fs::create_dir_all).transpose();
             let written = match folder {
                 Ok(_) => fs::write_durable(&served.kv_path, bytes).await,

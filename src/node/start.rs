@@ -22,6 +22,7 @@ use ringmq_shards::runtime::live::Observer;
 use ringmq_shards::runtime::mesh::{Mesh, MeshEnds};
 use ringmq_shards::runtime::open::{ShardOptions, open};
 use ringmq_shards::runtime::recover::Recovery;
+use ringmq_shards::runtime::turns::Turns;
 use ringmq_shards::runtime::{self, Task, fs};
 use ringmq_shards::shard::AppendError;
 use ringmq_shards::topic::Perm;
@@ -215,7 +216,7 @@ async fn open_core(id: ShardId, options: &NodeOptions, store: StoreMeta) -> Resu
         routes: RefCell::default(),
         producers: RefCell::default(),
         clashes: Default::default(),
-        changes_turn: Default::default(),
+        changes_turns: Turns::one(),
         settling: Default::default(),
         registrar: RefCell::default(),
     });

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use super::live::LiveShard;
 use super::pending::{self, Moved};
-use super::{Lane, Signal, fs, now, sleep, spawn, uptime, yield_now};
+use super::turns::Turns;
+use super::{Lane, fs, now, sleep, spawn, uptime, yield_now};
 use crate::queue::Retire;
 use crate::shard::DiskFull;
 use crate::snapshot::{FILE_NAME, Section, SnapshotHead, SnapshotWriter};
@@ -54,20 +55,9 @@ pub struct Housekeeping {
     /// What the snapshot on disk replays from: nothing from here on may be deleted.
     replay_from: Cell<LogPosition>,
     /// Sealing, snapshots and deletions are never under way at the same time: a snapshot must not see half of a seal.
-    busy: Cell<bool>,
-    free: Signal,
+    turns: Rc<Turns>,
     /// Expired segments go at the next look, whatever the hour.
     expire_now: Cell<bool>,
-}
-
-/// The one turn of this shard's housekeeping, until dropped.
-struct Turn<'k>(&'k Housekeeping);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.busy.set(false);
-        self.0.free.raise();
-    }
 }
 
 impl Housekeeping {
@@ -78,20 +68,12 @@ impl Housekeeping {
             snapshot_at: Cell::new(loaded.0),
             snapshot_time: Cell::new(None),
             replay_from: Cell::new(loaded.1),
-            busy: Cell::new(false),
-            free: Signal::new(),
+            turns: Turns::one(),
             expire_now: Cell::new(false),
         });
         let seals = keeping.clone();
         let _detached = spawn(Lane::Background, async move { seals.seal_and_snapshot().await });
         keeping
-    }
-
-    async fn turn(&self) -> Turn<'_> {
-        while self.busy.replace(true) {
-            self.free.wait().await;
-        }
-        Turn(self)
     }
 
     async fn seal_and_snapshot(self: Rc<Self>) {
@@ -100,7 +82,7 @@ impl Housekeeping {
             let sealing = self.live.state.borrow().queues.sealing().is_some();
             if sealing {
                 let sealed = {
-                    let _turn = self.turn().await;
+                    let _turn = self.turns.take().await;
                     self.live.indexes.seal(&self.live).await
                 };
                 if let Err(error) = sealed {
@@ -132,7 +114,7 @@ impl Housekeeping {
 
     /// Writes the tables beside the log.
     pub async fn snapshot(&self) -> std::io::Result<()> {
-        let _turn = self.turn().await;
+        let _turn = self.turns.take().await;
         self.snapshot_in_turn().await
     }
 
@@ -263,7 +245,7 @@ impl Housekeeping {
 
     /// Nothing waits in the segment any more. False when it is still needed for a replay.
     async fn delete(&self, segment: LogPosition) -> std::io::Result<bool> {
-        let _turn = self.turn().await;
+        let _turn = self.turns.take().await;
         let oldest = self.live.state.borrow().queues.oldest_sealed();
         if oldest.is_some_and(|oldest| oldest <= segment) {
             loop {

@@ -47,7 +47,7 @@ mod sys;
 pub mod take_back;
 mod task;
 pub mod timers;
-mod turns;
+pub mod turns;
 mod waiting_reads;
 
 #[cfg(feature = "glommio")]

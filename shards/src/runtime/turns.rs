@@ -15,6 +15,7 @@ pub struct Turns {
 }
 
 /// Given back when it is dropped.
+#[must_use = "the turn is over when this is dropped"]
 pub struct Turn(Rc<Turns>);
 
 impl Turns {
@@ -23,6 +24,12 @@ impl Turns {
         Rc::new(Turns { free: Cell::new(count), waiting: RefCell::default() })
     }
 
+    /// For what is done by one at a time.
+    pub fn one() -> Rc<Turns> {
+        Turns::new(1)
+    }
+
+    /// Returns when it is the caller's turn.
     pub async fn take(self: &Rc<Turns>) -> Turn {
         if let Some(fewer) = self.free.get().checked_sub(1) {
             self.free.set(fewer);
@@ -60,7 +67,7 @@ mod tests {
 
     #[test]
     fn turns_are_bounded_and_go_round_in_order() {
-        let turns = Turns::new(1);
+        let turns = Turns::one();
         let Poll::Ready(one) = poll(pin!(turns.take())) else { panic!("one is free") };
         let mut two = Box::pin(turns.take());
         let mut three = Box::pin(turns.take());
@@ -74,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_turn_for_somebody_who_is_gone_goes_on() {
-        let turns = Turns::new(1);
+        let turns = Turns::one();
         let Poll::Ready(one) = poll(pin!(turns.take())) else { panic!("one is free") };
         let mut before = Box::pin(turns.take());
         let mut handed = Box::pin(turns.take());
