@@ -85,8 +85,10 @@ pub struct TopicWanted {
 }
 
 impl Wanted {
-    /// Asks the home of settings for this, and returns when it is durable and known on every core.
+    /// Asks the home of settings for this, and returns when it is durable and known on every core that still logs. This one
+    /// does, or it refuses: it would never find here what was made, and ask for it again and again.
     pub async fn make(self, core: &Rc<Core>) -> Result<(), Refusal> {
+        core.live.state.borrow().can_log()?;
         let home = core.placement.settings(core.id);
         core.mesh.ask(home, core, self).await.unwrap_or_else(|| Err(Refusal::stopping()))
     }
@@ -202,8 +204,9 @@ impl Request<Core> for Wanted {
                 // Also when a core could not take it: that core answers for itself.
                 ask_all(&core, Settled).await;
             }
-            told.into_iter().collect::<Result<(), Refusal>>()?;
+            // It is made, so name servers are to know: a core that could not take it is only what the one who asked hears of.
             core.settings_changed(&change);
+            told.into_iter().collect::<Result<(), Refusal>>()?;
         }
         Ok(())
     }

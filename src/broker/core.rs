@@ -136,7 +136,7 @@ impl Core {
         Perm::from_bits(self.settings.borrow().broker_permission).unwrap_or(Perm::READ_WRITE)
     }
 
-    /// A change of settings is durable and known on every core: name servers are told.
+    /// A change of settings is durable and known on every core that still logs: name servers are told.
     pub fn settings_changed(&self, change: &Change) {
         if let Some(registrar) = &*self.registrar.borrow() {
             registrar.changed(change);

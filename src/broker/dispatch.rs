@@ -175,8 +175,9 @@ pub fn start(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, he
     let connection = connection.clone();
     let (encoding, opaque, oneway) = (frame.encoding, header.opaque, header.is_oneway());
     let promise = connection.begin();
+    let core = core.clone();
     let _detached = runtime::spawn(Lane::Network, async move {
-        let response = serve(call).await.unwrap_or_else(Response::from);
+        let response = serve(call).await.unwrap_or_else(|refusal| core.sure(refusal).into());
         if !oneway {
             connection.reply(|out| response.write(encoding, opaque, out));
         }

@@ -65,7 +65,7 @@ pub fn answer(
     match tried {
         Ok(Some(end)) => core.promises.success_at(&core.live, end, Asker::of(connection, frame.encoding, header)),
         Ok(None) => dispatch::start(core, connection, frame, header, task),
-        Err(refusal) => Asker::of(connection, frame.encoding, header).answer(Err(refusal)),
+        Err(refusal) => Asker::of(connection, frame.encoding, header).answer(Err(core.sure(refusal))),
     }
     Flow::Taken
 }

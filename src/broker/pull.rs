@@ -53,6 +53,7 @@ pub fn pull(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, hea
             let _detached = runtime::spawn(Lane::Network, async move { serve(core, pull, asker).await });
         }
         Err(refusal) => {
+            let refusal = core.sure(refusal);
             core.counters.refused(refusal.code);
             if !header.is_oneway() {
                 connection.reply(|out| write_refusal(frame.encoding, header.opaque, &refusal, out));

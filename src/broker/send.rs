@@ -315,6 +315,7 @@ fn recall_handle(core: &Core, request: &SendMessage<'_>, unique_key: &str, diver
 }
 
 pub fn refuse(core: &Rc<Core>, connection: &Rc<Connection>, encoding: Encoding, header: &Header<'_>, refusal: Refusal) -> Flow {
+    let refusal = core.sure(refusal);
     core.counters.refused(refusal.code);
     if !header.is_oneway() {
         // Java's producer reads these fields of every answer to a send, also of a refusal.

@@ -4,7 +4,10 @@
 //! the topic none sends to it: for senders it is not there, and whoever makes it then waits for its turn at the home, which
 //! is over when everybody knows. There is one at most: the home makes one change at a time.
 //!
-//! Before: `broker::changes`, which says when; after: everything here that stores messages.
+//! A core whose log has failed takes no change any more. Others have and use what it does not know, so it says that it
+//! cannot serve, never that a topic or a group is not there.
+//!
+//! Before: `broker::changes`, which says when; after: everything here that stores messages or refuses to.
 
 use std::cell::RefCell;
 
@@ -12,6 +15,8 @@ use ringmq_shards::shard::Shard;
 use ringmq_shards::topic::TopicConfig;
 
 use super::core::Core;
+use super::response::Refusal;
+use crate::remoting::code::ResponseCode;
 
 #[derive(Default)]
 pub struct Settling(RefCell<Option<String>>);
@@ -38,5 +43,15 @@ impl Core {
 
     pub fn can_send_to(&self, topic: &str) -> bool {
         self.topic_to_send(&self.live.state.borrow(), topic).is_some()
+    }
+
+    /// The refusal as a client may hear it: of what is not known here only while this core hears of everything.
+    pub fn sure(&self, refusal: Refusal) -> Refusal {
+        match refusal.code {
+            ResponseCode::TopicNotExist | ResponseCode::SubscriptionGroupNotExist => {
+                self.live.state.borrow().can_log().err().map_or(refusal, Refusal::from)
+            }
+            _ => refusal,
+        }
     }
 }

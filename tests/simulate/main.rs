@@ -8,7 +8,7 @@
 //! pop      consumers that pop, and their ledger                       transactions  their producers and their oracle
 //! delay    delay levels and timers                                    retry    what consumers send back
 //! resets   resets of offsets that are never undone                    locks    queues that have one holder
-//! first_sends  topics that are made by the first who send to them
+//! first_sends  topics that are made by the first who send to them  failed_log  one core's log fails, and topics are made
 //! ```
 //!
 //! `cargo test` runs a few seeds and looks whether planted mistakes are found; `scripts/simulate` runs as many as it is told.
@@ -18,6 +18,7 @@ mod clients;
 mod deals;
 mod delay;
 mod ends;
+mod failed_log;
 mod fairness;
 mod first_sends;
 mod ledger;
@@ -44,6 +45,7 @@ const TWICE: u64 = 20;
 /// So many worlds of fairness: each moves some fifty megabytes.
 const FAIR_SEEDS: u64 = 1;
 const FIRST_SENDS_SEEDS: u64 = 4;
+const FAILED_LOG_SEEDS: u64 = 4;
 /// A planted mistake is to be found within so many seeds.
 const PLANT_SEEDS: u64 = 300;
 
@@ -96,6 +98,7 @@ fn main() {
         (None, None) => {
             each("fairness", args.from, FAIR_SEEDS, fairness::run)
                 && each("first sends", args.from, FIRST_SENDS_SEEDS, first_sends::run)
+                && each("a failed log", args.from, FAILED_LOG_SEEDS, failed_log::run)
                 && simulate(&args, 20, None)
                 && [
                     Plant::AckBeforeSync,

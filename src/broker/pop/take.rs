@@ -61,9 +61,9 @@ pub fn pop(core: &Rc<Core>, connection: &Rc<Connection>, frame: &Frame<'_>, head
             let _detached = runtime::spawn(Lane::Network, async move { serve(core, pop, asker).await });
         }
         Err(refusal) => {
+            let refusal = with_empty_answer(core.sure(refusal));
             core.counters.refused(refusal.code);
             if !header.is_oneway() {
-                let refusal = with_empty_answer(refusal);
                 connection.reply(|out| write_refusal(frame.encoding, header.opaque, &refusal, out));
             }
         }
