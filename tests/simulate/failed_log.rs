@@ -4,18 +4,16 @@
 //! the others' answers. Told that it is gone, a consumer would drop its queues.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringmq::remoting::Encoding;
 use ringmq::remoting::request::pull::PullMessage;
 use ringmq::remoting::request::send::SendMessage;
 use ringmq_shards::log::SyncMethod;
 use ringmq_shards::runtime::random;
 use ringmq_shards::runtime::sim::{CrashKind, World};
 
-use crate::node::{self, Node, Start};
+use crate::node::{self, Node};
 use crate::wire::{BORN, Wire};
 
 const SHARDS: u16 = 4;
@@ -46,15 +44,8 @@ fn beside_a_failed_log(seed: u64) -> (usize, usize) {
     world.set_limit(Duration::from_secs(600));
     let machine = world.machine("broker");
     let options = node::options(world.address(machine), SHARDS, 16 << 20, 2, SyncMethod::WriteThenSync);
-    let address = SocketAddr::new(world.address(machine), node::PORT);
     world.run(async {
-        let Start::Serves(node) = Node::start(&world, machine, &options, Duration::from_secs(20)).await else {
-            panic!("the node does not start")
-        };
-        let mut wires = Vec::new();
-        for number in 0..CONNECTIONS {
-            wires.push(Wire::connect(address, Encoding::Binary, number).await.expect("the node listens"));
-        }
+        let (node, wires) = Node::serving(&world, machine, &options, CONNECTIONS).await;
         let (mut acknowledged, mut unavailable) = (BTreeSet::new(), 0);
         // The topic that is there from the start, so that the home may be whole.
         world.disk_faults(machine, |faults| faults.write_error = WRITES_FAIL);

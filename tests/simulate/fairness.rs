@@ -5,17 +5,15 @@
 //! bytes that the log holds unwritten, and one pass of each of the others, at the disk's speed.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringmq::remoting::Encoding;
 use ringmq::remoting::request::send::SendMessage;
 use ringmq_shards::log::SyncMethod;
 use ringmq_shards::runtime::sim::World;
 use ringmq_shards::runtime::{Lane, sleep, spawn, uptime};
 
-use crate::node::{self, Node, Start};
+use crate::node::{self, Node};
 use crate::wire::{BORN, Reply, Wire};
 
 const FLOODS: usize = 3;
@@ -41,20 +39,16 @@ pub fn run(seed: u64) -> String {
     world.set_limit(Duration::from_secs(120));
     let machine = world.machine("broker");
     let options = node::options(world.address(machine), 1, 16 << 20, 2, SyncMethod::WriteThenSync);
-    let address = SocketAddr::new(world.address(machine), node::PORT);
     let seen = Rc::new(Seen::default());
     world.run(async {
-        let Start::Serves(node) = Node::start(&world, machine, &options, Duration::from_secs(20)).await else {
-            panic!("the node does not start")
-        };
-        let small = Wire::connect(address, Encoding::Binary, 0).await.expect("the node listens");
+        let (node, mut floods) = Node::serving(&world, machine, &options, 1 + FLOODS as u64).await;
+        let small = floods.remove(0);
         assert_eq!(send(&small).await.0.code, 0, "the first makes the topic");
         world.disk_faults(machine, |faults| {
             faults.write_latency = Duration::from_millis(2)..Duration::from_millis(6);
             faults.sync_latency = Duration::from_millis(2)..Duration::from_millis(6);
         });
-        for number in 0..FLOODS {
-            let flood = Wire::connect(address, Encoding::Binary, 1 + number as u64).await.expect("the node listens");
+        for flood in floods {
             let seen = seen.clone();
             seen.flooding.set(seen.flooding.get() + 1);
             let _detached = spawn(Lane::Network, async move { keep_sending(&flood, &seen).await });

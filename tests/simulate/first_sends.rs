@@ -4,18 +4,16 @@
 //! its queue. Nobody may be told that the topic is not there by a core that has not heard of it yet.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringmq::remoting::Encoding;
 use ringmq::remoting::request::send::SendMessage;
 use ringmq_shards::log::SyncMethod;
 use ringmq_shards::runtime::sim::World;
 use ringmq_shards::runtime::{Lane, random, sleep, spawn};
 
-use crate::node::{self, Node, Start};
-use crate::wire::{BORN, Wire};
+use crate::node::{self, Node};
+use crate::wire::BORN;
 
 const SHARDS: u16 = 4;
 const CONNECTIONS: u64 = 8;
@@ -30,16 +28,9 @@ pub fn run(seed: u64) -> String {
     world.set_limit(Duration::from_secs(120));
     let machine = world.machine("broker");
     let options = node::options(world.address(machine), SHARDS, 16 << 20, 2, SyncMethod::WriteThenSync);
-    let address = SocketAddr::new(world.address(machine), node::PORT);
     let sent = Rc::new(Cell::new(0));
     world.run(async {
-        let Start::Serves(node) = Node::start(&world, machine, &options, Duration::from_secs(20)).await else {
-            panic!("the node does not start")
-        };
-        let mut wires = Vec::new();
-        for number in 0..CONNECTIONS {
-            wires.push(Wire::connect(address, Encoding::Binary, number).await.expect("the node listens"));
-        }
+        let (node, wires) = Node::serving(&world, machine, &options, CONNECTIONS).await;
         for topic in 0..TOPICS {
             let waiting = Rc::new(Cell::new(wires.len()));
             for wire in &wires {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,12 +10,14 @@ use ringmq::config::{Advertised, BROKER, Layers, NAMESRV, NamesrvSettings, NodeO
 use ringmq::node::start::{self, CorePlan, CoreReady};
 use ringmq::node::stop::Stop;
 use ringmq::node::store;
+use ringmq::remoting::Encoding;
 use ringmq_shards::log::SyncMethod;
 use ringmq_shards::placement::Routing;
 use ringmq_shards::runtime::sim::{MachineId, ProcessId, World};
 use ringmq_shards::runtime::{CoreSpec, launch, mesh, sleep};
 use ringmq_shards::types::ShardId;
 
+use crate::wire::Wire;
 use crate::{letters, transactions};
 
 pub const PORT: u16 = 10_911;
@@ -74,6 +77,19 @@ pub enum Start {
 }
 
 impl Node {
+    /// A node that must serve, and so many connections to it.
+    pub async fn serving(world: &World, machine: MachineId, options: &NodeOptions, connections: u64) -> (Node, Vec<Rc<Wire>>) {
+        let Start::Serves(node) = Node::start(world, machine, options, Duration::from_secs(20)).await else {
+            panic!("the node does not start")
+        };
+        let address = SocketAddr::new(world.address(machine), PORT);
+        let mut wires = Vec::new();
+        for number in 0..connections {
+            wires.push(Wire::connect(address, Encoding::Binary, number).await.expect("the node listens"));
+        }
+        (node, wires)
+    }
+
     /// Starts a node and waits until each core serves, but no longer than `limit`.
     pub async fn start(world: &World, machine: MachineId, options: &NodeOptions, limit: Duration) -> Start {
         let until = world.elapsed() + limit;
