@@ -9,7 +9,7 @@ use crate::group::ConnectionId;
 use crate::offsets::OffsetCommit;
 use crate::resets::Pulling;
 use crate::shard::{AppendError, ResetError};
-use crate::types::{LogPosition, QueueOffset};
+use crate::types::QueueOffset;
 
 use super::live::LiveShard;
 
@@ -48,14 +48,24 @@ impl LiveShard {
         queue_id: u32,
         client: ConnectionId,
     ) -> Result<Option<QueueOffset>, AppendError> {
-        let pulling = self.state.borrow_mut().offsets.resets_mut().pulled(topic, group, queue_id, client);
-        match pulling {
+        // Asked again after each wait: the queue may have been reset once more, which this client has not heard of.
+        let pulling = self.when_there_is_room(|shard| {
+            let pulling = shard.offsets.resets_mut().pulled(topic, group, queue_id, client);
+            if let Pulling::Follows = pulling {
+                shard.reset_followed(topic, group, queue_id)?;
+            }
+            Ok(pulling)
+        });
+        match pulling.await? {
             Pulling::Free => Ok(None),
             Pulling::Tell { offset, logged } => {
                 self.durable(logged).await?;
                 Ok(Some(offset))
             }
-            Pulling::Follows => self.reset_followed(topic, group, queue_id).await.map(|_| None),
+            Pulling::Follows => {
+                self.log.wake();
+                Ok(None)
+            }
         }
     }
 
@@ -65,13 +75,8 @@ impl LiveShard {
         if !self.is_reset(topic, group, queue_id) {
             return Ok(());
         }
-        let end = self.reset_followed(topic, group, queue_id).await?;
-        self.durable(end).await
-    }
-
-    async fn reset_followed(&self, topic: &str, group: &str, queue_id: u32) -> Result<LogPosition, AppendError> {
         let end = self.when_there_is_room(|shard| shard.reset_followed(topic, group, queue_id)).await?;
         self.log.wake();
-        Ok(end)
+        self.durable(end).await
     }
 }

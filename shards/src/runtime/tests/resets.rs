@@ -8,15 +8,18 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::shard::shard_options;
+use super::shard::{message, opened, shard_options};
 use crate::group::ConnectionId;
 use crate::offsets::{Kept, OffsetCommit};
 use crate::runtime::live::LiveShard;
 use crate::runtime::open::{ShardOptions, open};
 use crate::runtime::sim::{CrashKind, World};
-use crate::runtime::{Lane, fs, random, sleep, spawn};
+use crate::runtime::{Lane, fs, now, random, sleep, spawn, yield_now};
+use crate::shard::AppendError;
 use crate::types::QueueOffset;
 
+/// A topic that is always there.
+const TOPIC: &str = "TBW102";
 const SEEDS: u64 = 60;
 const LIVES: usize = 4;
 const QUEUES: u32 = 2;
@@ -237,4 +240,37 @@ fn planted_mistakes_are_found() {
         let found = (0..SEEDS).find_map(|seed| lives(seed, Some(plant)).0);
         assert!(found.is_some(), "{plant:?} was not found");
     }
+}
+
+/// A client that was told of one reset pulls while the log has no room; by the time there is some the queue was reset again.
+#[test]
+fn a_pull_that_waited_for_room_follows_no_newer_reset() {
+    let world = World::new(1);
+    let machine = world.machine("m");
+    let told = Rc::new(RefCell::new(None));
+    let tells = told.clone();
+    world.spawn_single(machine, "shard", async move || {
+        let live = opened().await;
+        let client = ConnectionId { core: 0, number: 1 };
+        let reset = |offset| [OffsetCommit { topic: TOPIC, group: "g", queue_id: 0, offset: QueueOffset(offset) }];
+        live.reset_offsets(&reset(5)).await.unwrap();
+        assert_eq!(live.pull_reset(TOPIC, "g", 0, client).await.unwrap(), Some(QueueOffset(5)));
+
+        let mut body = vec![7; 60 << 10];
+        loop {
+            match live.append(now(), &message(TOPIC, 0, &body, b"")) {
+                Err(AppendError::NoRoom) if body.len() > 1 => body.truncate(body.len() / 2),
+                Err(AppendError::NoRoom) => break,
+                appended => _ = appended.unwrap(),
+            }
+        }
+        let resets = live.clone();
+        let _detached = spawn(Lane::Network, async move { resets.reset_offsets(&reset(9)).await.unwrap() });
+        // It is the first to wait for room.
+        yield_now().await;
+        let where_to = live.pull_reset(TOPIC, "g", 0, client).await.unwrap();
+        *tells.borrow_mut() = Some((where_to, live.is_reset(TOPIC, "g", 0)));
+    });
+    world.run(sleep(Duration::from_secs(5)));
+    assert_eq!(*told.borrow(), Some((Some(QueueOffset(9)), true)), "it is told of the second one, whose mark stays");
 }
